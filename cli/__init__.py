@@ -1,0 +1,1 @@
+"""The commands: the only room that parses, prints, writes to the user's paths and catches TtamerError."""

@@ -1,0 +1,148 @@
+"""The envelope every document wears, and reading and writing documents without losing one.
+
+Headers are YAML, tables are Parquet with the header in the schema's metadata. A write goes to a
+temporary file in the same folder, is flushed to disk and renamed, so a reader sees the old
+document or the new one and never half of either.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from ttamer.profiles.errors import DocumentError
+from ttamer.profiles.provenance import Provenance
+
+_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_METADATA_KEY = b"ttamer"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block mappings, and lists of plain values on one line."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        plain = all(not isinstance(item, (dict, list, tuple)) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=plain)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def envelope(format: str, version: int, provenance: Provenance) -> dict[str, Any]:
+    """The head of a document: its format, version, time of creation (UTC) and provenance."""
+    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"format": f"ttamer/{format}", "version": version, "created": created, "provenance": provenance.to_dict()}
+
+
+def check_envelope(header: Any, format: str, version: int, path: Path) -> dict[str, Any]:
+    """The header, if it is of the given format and not newer than `version`; else DocumentError."""
+    if not isinstance(header, dict) or "format" not in header or not isinstance(header.get("version"), int):
+        raise DocumentError(f"{path} is not a ttamer document", remedy=f"expected format ttamer/{format}")
+    if header["format"] != f"ttamer/{format}":
+        raise DocumentError(f"{path} is a {header['format']} document", remedy=f"give one of format ttamer/{format}")
+    if header["version"] > version:
+        raise DocumentError(
+            f"{path} has version {header['version']} of ttamer/{format}; this ttamer reads up to {version}",
+            remedy="install a newer ttamer",
+        )
+    return header
+
+
+def to_yaml(content: Mapping[str, Any]) -> str:
+    """Content as YAML text, keys in the order given."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a header atomically."""
+    write_text(path, to_yaml(content))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def read_yaml(path: Path, format: str, version: int) -> dict[str, Any]:
+    """The content of a YAML document, its envelope checked.
+
+    Raises DocumentError if the file is missing, unreadable, no YAML, or of another format or version.
+    """
+    return check_envelope(load_yaml(path), format, version, path)
+
+
+def load_yaml(path: Path) -> Any:
+    """The content of any YAML file, by the safe loader. Raises DocumentError if there is none."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise DocumentError(f"{path} does not exist", remedy="check the path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(f"{path} cannot be read: {error}", remedy="check the path") from None
+    try:
+        return yaml.load(text, Loader=_SafeLoader)
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        where = f" at line {line + 1}" if line is not None else ""
+        raise DocumentError(f"{path} is not valid YAML{where}", remedy="restore it or write it anew") from None
+
+
+def write_table(path: Path, table: pa.Table, header: Mapping[str, Any]) -> None:
+    """Write a Parquet table atomically with its header in the schema's metadata."""
+    metadata = {**(table.schema.metadata or {}), _METADATA_KEY: to_yaml(header).encode()}
+    stamped = table.replace_schema_metadata(metadata)
+    write_atomically(path, lambda file: pq.write_table(stamped, file, compression="zstd"))
+
+
+def read_table(path: Path, format: str, version: int) -> tuple[pa.Table, dict[str, Any]]:
+    """A Parquet table and its header, the envelope checked. Raises DocumentError as `read_yaml` does."""
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise DocumentError(f"{path} does not exist", remedy="check the path") from None
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DocumentError(f"{path} is not a readable Parquet file: {reason}", remedy="write it anew") from None
+    text = (table.schema.metadata or {}).get(_METADATA_KEY)
+    header = yaml.load(text, Loader=_SafeLoader) if text else None
+    return table, check_envelope(header, format, version, path)
+
+
+def require_columns(table: pa.Table, columns: Mapping[str, Any], path: Path) -> None:
+    """Raise DocumentError unless the table has every column."""
+    missing = sorted(set(columns) - set(table.column_names))
+    if missing:
+        raise DocumentError(f"{path} lacks the columns {', '.join(missing)}", remedy="write it anew")
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Let `write` fill a temporary file, flush it to disk and rename it to `path`."""
+    with _temporary_beside(path) as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _temporary_beside(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be written: {error}", remedy="choose another folder") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be written: {error}", remedy="free some space or change folder") from None
+    finally:
+        Path(name).unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Confidence intervals that assume no distribution: proportions and quantiles."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ttamer.profiles.errors import InputError
+
+Z_95 = 1.959963984540054  # two-sided 95 %, normal
+
+
+def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
+    """Score interval of a proportion.
+
+    Raises InputError if trials is 0 or successes lies outside 0..trials.
+    Source: Wilson, Probable inference, JASA 22 (1927).
+
+    >>> low, high = wilson_interval(90, 100)
+    >>> round(low, 4), round(high, 4)
+    (0.8256, 0.9448)
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise InputError(f"{successes} successes of {trials} trials have no proportion")
+    share = successes / trials
+    scale = 1 + z * z / trials
+    centre = (share + z * z / (2 * trials)) / scale
+    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2)) / scale
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return low, high
+
+
+def binomial_cdf(k: int, n: int, p: float) -> float:
+    """P(X <= k) for X ~ Binomial(n, p), by log-space summation."""
+    if k < 0:
+        return 0.0
+    if k >= n or p == 0.0:
+        return 1.0
+    if p == 1.0:
+        return 0.0
+    i = np.arange(k + 1)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    log_terms = log_factorial[n] - log_factorial[i] - log_factorial[n - i] + i * math.log(p) + (n - i) * math.log1p(-p)
+    return min(1.0, float(np.exp(log_terms).sum()))
+
+
+def quantile_samples_needed(q: float, confidence: float = 0.95) -> int:
+    """Least sample count whose maximum bounds the q-quantile with the given confidence.
+
+    >>> quantile_samples_needed(0.99), quantile_samples_needed(0.99, 0.99)
+    (299, 459)
+    """
+    return math.ceil(math.log(1 - confidence) / math.log(q))
+
+
+def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Order-statistic interval of the q-quantile; an end that the sample cannot bound is -inf or inf.
+
+    Source: David & Nagaraja, Order Statistics (2003), sec. 7.1.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    n, tail = len(ordered), (1 - confidence) / 2
+    if n == 0:
+        raise InputError("no samples have no quantile")
+    cdf = np.array([binomial_cdf(k, n, q) for k in range(n + 1)])
+    lower_rank = int(np.searchsorted(cdf, tail, side="right"))  # P(X < rank) <= tail
+    upper_rank = int(np.searchsorted(cdf, 1 - tail)) + 1  # P(X >= rank) <= tail
+    low = ordered[lower_rank - 1] if lower_rank >= 1 else -math.inf
+    high = ordered[upper_rank - 1] if upper_rank <= n else math.inf
+    return float(low), float(high)

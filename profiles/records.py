@@ -1,0 +1,140 @@
+"""Exit records: what every exit of a model answered on every sample of one split.
+
+Axes: N samples, K exits (shallow to deep, the last is the backbone's own answer), V classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ttamer.profiles.documents import envelope, read_table, require_columns, write_table
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.provenance import Provenance
+
+FORMAT, VERSION = "exit-records", 1
+SPLITS = ("fit", "calibration", "validation", "test")
+COLUMNS = {
+    "sample": pa.int64(),
+    "label": pa.int32(),
+    "prediction": pa.list_(pa.int32()),
+    "confidence": pa.list_(pa.float32()),
+    "margin": pa.list_(pa.float32()),
+    "entropy": pa.list_(pa.float32()),
+}
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRecords:
+    """One split of a data set, seen through all exits of one model.
+
+    sample_N identifies samples across splits (its place in the data source); confidence is the largest
+    softmax probability after temperature, margin the distance to the second largest, entropy in nats.
+    Raises InputError on NaN, on arrays that disagree in shape, on one class and on repeated samples.
+    """
+
+    model: str
+    dataset: str
+    split: str
+    sample_N: Ints
+    label_N: Ints
+    prediction_NK: Ints
+    confidence_NK: Floats
+    margin_NK: Floats
+    entropy_NK: Floats
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        N, K = self.prediction_NK.shape if self.prediction_NK.ndim == 2 else (0, 0)
+        what = f"exit records of {self.model!r} ({self.split})"
+        if self.split not in SPLITS:
+            raise InputError(f"{what} name an unknown split", remedy=f"allowed: {', '.join(SPLITS)}")
+        if N == 0 or K == 0:
+            raise InputError(f"{what} are empty", remedy="record at least one sample and one exit")
+        for name in ("confidence_NK", "margin_NK", "entropy_NK"):
+            values = getattr(self, name)
+            if values.shape != (N, K):
+                raise InputError(f"{what}: {name} has shape {values.shape}, expected {(N, K)}")
+            if not np.isfinite(values).all():
+                raise InputError(f"{what}: {name} holds NaN or infinity", remedy="fit the heads again")
+        if self.label_N.shape != (N,) or self.sample_N.shape != (N,):
+            raise InputError(f"{what}: one label and one sample number each are needed for {N} rows")
+        if len(np.unique(self.sample_N)) != N:
+            raise InputError(f"{what} hold a sample twice", remedy="remove the duplicates from the data")
+
+    @property
+    def samples(self) -> int:
+        """N, the number of samples."""
+        return int(self.prediction_NK.shape[0])
+
+    @property
+    def exits(self) -> int:
+        """K, the number of exits, the backbone's own answer included."""
+        return int(self.prediction_NK.shape[1])
+
+    def correct_NK(self) -> NDArray[np.bool_]:
+        """Whether each exit gives the label."""
+        return np.asarray(self.prediction_NK == self.label_N[:, None])
+
+    def agrees_NK(self) -> NDArray[np.bool_]:
+        """Whether each exit gives the last exit's answer (agreement, not accuracy)."""
+        return np.asarray(self.prediction_NK == self.prediction_NK[:, -1:])
+
+    def accuracy_K(self) -> Floats:
+        """Accuracy of each exit by itself."""
+        return np.asarray(self.correct_NK().mean(axis=0), dtype=np.float64)
+
+    def write(self, path: Path) -> None:
+        """Write the records as Parquet, a row a sample."""
+        header = envelope(FORMAT, VERSION, self.provenance)
+        header |= {"model": self.model, "dataset": self.dataset, "split": self.split}
+        write_table(path, pa.table(self._columns(), schema=pa.schema(COLUMNS)), header)
+
+    def _columns(self) -> dict[str, Any]:
+        arrays = {
+            "sample": self.sample_N,
+            "label": self.label_N,
+            "prediction": self.prediction_NK,
+            "confidence": self.confidence_NK,
+            "margin": self.margin_NK,
+            "entropy": self.entropy_NK,
+        }
+        return {name: pa.array(list(values), type=COLUMNS[name]) for name, values in arrays.items()}
+
+    @classmethod
+    def read(cls, path: Path) -> "ExitRecords":
+        """The records in a Parquet file. Raises DocumentError or InputError with the cause."""
+        table, header = read_table(path, FORMAT, VERSION)
+        require_columns(table, COLUMNS, path)
+        widths = {len(row) for row in table["prediction"].to_pylist()}
+        if len(widths) != 1:
+            raise InputError(f"{path}: rows answer {sorted(widths)} exits", remedy="record every exit of every sample")
+        return cls(**_arrays(table, widths.pop()), **_identity(header))
+
+
+def _arrays(table: pa.Table, K: int) -> dict[str, Any]:
+    def matrix(name: str, dtype: type) -> Any:
+        flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return flat.astype(dtype).reshape(-1, K) if len(flat) == K * len(table) else flat.astype(dtype)[None, :0]
+
+    return {
+        "sample_N": table["sample"].to_numpy().astype(np.int64),
+        "label_N": table["label"].to_numpy().astype(np.int64),
+        "prediction_NK": matrix("prediction", np.int64),
+        "confidence_NK": matrix("confidence", np.float64),
+        "margin_NK": matrix("margin", np.float64),
+        "entropy_NK": matrix("entropy", np.float64),
+    }
+
+
+def _identity(header: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: str(header.get(name)) for name in ("model", "dataset", "split")} | {
+        "provenance": Provenance.from_dict(header["provenance"])
+    }

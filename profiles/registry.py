@@ -1,0 +1,28 @@
+"""Finding a plug-in or a model by name, and saying which name was probably meant."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+from ttamer.profiles.errors import InputError
+
+T = TypeVar("T")
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is not known, with the nearest one that is."""
+    names = sorted(known)
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return InputError(f"unknown {kind} {name!r}", remedy=f"{meant}known: {', '.join(names)}")
+
+
+def lookup(registry: Mapping[str, T], name: str, kind: str) -> T:
+    """The entry of a registry. Raises InputError that names the nearest known one.
+
+    >>> lookup({"poisson": 1}, "poisson", "arrival process")
+    1
+    """
+    if name not in registry:
+        raise unknown_name(kind, name, registry)
+    return registry[name]

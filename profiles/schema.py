@@ -1,0 +1,46 @@
+"""The base of documents that people or other tools may write: validated field by field."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ttamer.profiles.errors import DocumentError
+
+
+class Document(BaseModel):
+    """An immutable record whose unknown keys are refused and whose numbers must be finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], path: Path) -> Self:
+        """The record in plain data. Raises DocumentError that names the first wrong field and its value."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise _first_problem(error, cls, path) from None
+
+
+def _first_problem(error: ValidationError, document: type[BaseModel], path: Path) -> DocumentError:
+    first = error.errors()[0]
+    where = ".".join(str(step) for step in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = sorted(_all_keys(document))
+        close = get_close_matches(str(first["loc"][-1]), known, n=1)
+        return DocumentError(f"{path}: unknown key {where!r}", remedy=f"did you mean {close[0]!r}?" if close else "")
+    if first["type"] == "missing":
+        return DocumentError(f"{path}: {where!r} is missing", remedy="add it or write the document anew")
+    seen = first["input"] if not isinstance(first["input"], (dict, list)) else "..."
+    return DocumentError(f"{path}: {where} = {seen!r}: {first['msg'].lower()}", remedy="correct it and try again")
+
+
+def _all_keys(document: type[BaseModel]) -> set[str]:
+    keys = set(document.model_fields)
+    for field in document.model_fields.values():
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                keys |= _all_keys(inner)
+    return keys

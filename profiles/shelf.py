@@ -1,0 +1,135 @@
+"""Reading and writing profile folders, and where the files of a profile lie."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ttamer.profiles.documents import envelope, read_table, read_yaml, require_columns, write_table, write_yaml
+from ttamer.profiles.errors import DocumentError, InputError
+from ttamer.profiles.profile import AccuracyRow, LatencyPoint, Machine, ModelSpec, PointKey, Profile
+from ttamer.profiles.provenance import Provenance
+from ttamer.profiles.samples import Samples
+
+FORMAT, LATENCY_FORMAT, ACCURACY_FORMAT, VERSION = "profile", "latency", "accuracy", 1
+SHELF = Path("profiles")  # where commands keep profiles, relative to the user's folder
+
+LATENCY_SCHEMA = pa.schema({
+    "model": pa.string(), "part": pa.string(), "exit": pa.int32(), "device": pa.string(), "dtype": pa.string(),
+    "batch": pa.int32(), "cores": pa.int32(), "seconds": pa.list_(pa.float64()), "loops": pa.int32(),
+    "peak_memory_bytes": pa.int64(), "load_time_s": pa.float64(), "verdict": pa.string(),
+    "evidence": pa.map_(pa.string(), pa.float64()), "spec_digest": pa.string(),
+})  # fmt: skip
+ACCURACY_SCHEMA = pa.schema({
+    "model": pa.string(), "exit": pa.int32(), "dataset": pa.string(), "split": pa.string(), "accuracy": pa.float64(),
+    "low": pa.float64(), "high": pa.float64(), "samples": pa.int64(), "source": pa.string(),
+})  # fmt: skip
+
+
+def records_path(folder: Path, model: str, split: str) -> Path:
+    """Where the exit records of one split lie."""
+    return folder / "records" / f"{model}.{split}.parquet"
+
+
+def heads_path(folder: Path, model: str) -> Path:
+    """Where the fitted heads of a model lie."""
+    return folder / "heads" / f"{model}.safetensors"
+
+
+def journal_path(folder: Path) -> Path:
+    """Where finished points are appended while a sweep runs."""
+    return folder / "journal.jsonl"
+
+
+def profile_folder(name_or_path: str) -> Path:
+    """The folder of a profile given by name (`local`) or by path (`./somewhere/profile`)."""
+    given = Path(name_or_path)
+    return given if len(given.parts) > 1 or (given / "profile.yaml").is_file() else SHELF / given
+
+
+def point_row(point: LatencyPoint) -> dict[str, Any]:
+    """A latency point as one flat row, the same in the journal and in the table."""
+    return {
+        **asdict(point.key),
+        "seconds": list(point.samples.seconds),
+        "loops": point.samples.loops,
+        "peak_memory_bytes": point.peak_memory_bytes,
+        "load_time_s": point.load_time_s,
+        "verdict": point.verdict,
+        "evidence": dict(point.evidence),
+        "spec_digest": point.spec_digest,
+    }
+
+
+def point_from_row(row: Mapping[str, Any]) -> LatencyPoint:
+    """The latency point in a row. Raises InputError on a missing field or an impossible value."""
+    try:
+        return LatencyPoint(
+            key=PointKey(**{name: row[name] for name in PointKey.__dataclass_fields__}),
+            samples=Samples(row["seconds"], row["loops"]),
+            peak_memory_bytes=row["peak_memory_bytes"],
+            load_time_s=row["load_time_s"],
+            verdict=row["verdict"],
+            evidence=dict(row["evidence"]),
+            spec_digest=row["spec_digest"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"a latency row is damaged: {error}", remedy="measure the point again") from None
+
+
+def write_profile(folder: Path, profile: Profile) -> Profile:
+    """Write the profile's header and tables; returns it with its folder set."""
+    header = envelope(FORMAT, VERSION, profile.provenance) | {
+        "name": profile.name,
+        "machine": asdict(profile.machine),
+        "settings": dict(profile.settings),
+        "models": {name: asdict(spec) for name, spec in profile.models.items()},
+    }
+    rows = [point_row(point) for point in profile.latency]
+    write_table(
+        folder / "latency.parquet",
+        pa.Table.from_pylist(rows, schema=LATENCY_SCHEMA),
+        envelope(LATENCY_FORMAT, VERSION, profile.provenance),
+    )
+    write_table(
+        folder / "accuracy.parquet",
+        pa.Table.from_pylist([asdict(row) for row in profile.accuracy], schema=ACCURACY_SCHEMA),
+        envelope(ACCURACY_FORMAT, VERSION, profile.provenance),
+    )
+    write_yaml(folder / "profile.yaml", header)
+    return replace(profile, folder=folder)
+
+
+def read_profile(folder: Path) -> Profile:
+    """The profile in a folder. Raises DocumentError with the cause and the command that makes one."""
+    if not (folder / "profile.yaml").is_file():
+        unfinished = " (its journal is there: the run was stopped)" if journal_path(folder).is_file() else ""
+        remedy = "run: ttamer profile --quick" if not unfinished else "run the same ttamer profile command again"
+        raise DocumentError(f"there is no profile in {folder}{unfinished}", remedy=remedy)
+    header = read_yaml(folder / "profile.yaml", FORMAT, VERSION)
+    latency = _rows(folder / "latency.parquet", LATENCY_FORMAT, LATENCY_SCHEMA, point_from_row)
+    accuracy = _rows(folder / "accuracy.parquet", ACCURACY_FORMAT, ACCURACY_SCHEMA, lambda row: AccuracyRow(**row))
+    try:
+        return Profile(
+            name=header["name"],
+            machine=Machine(**header["machine"]),
+            models={name: ModelSpec(**fields) for name, fields in header["models"].items()},
+            latency=tuple(latency),
+            accuracy=tuple(accuracy),
+            settings=header["settings"],
+            provenance=Provenance.from_dict(header["provenance"]),
+            folder=folder,
+        )
+    except (KeyError, TypeError) as error:
+        raise DocumentError(f"{folder / 'profile.yaml'} is damaged: {error}", remedy="measure it anew") from None
+
+
+def _rows(path: Path, format: str, schema: pa.Schema, build: Callable[[dict[str, Any]], Any]) -> Sequence[Any]:
+    table, _ = read_table(path, format, VERSION)
+    require_columns(table, dict.fromkeys(schema.names), path)
+    try:
+        return [build(row) for row in table.select(schema.names).to_pylist()]
+    except InputError as error:
+        raise DocumentError(f"{path}: {error.message}", remedy=error.remedy) from None

@@ -1,0 +1,27 @@
+"""Where the shared test material lies. Tests that need it skip loudly where it is absent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _folder(variable: str, default: Path) -> Path:
+    folder = Path(os.environ.get(variable, default))
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder {folder} (set {variable})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared test data: TTAMER_SHARED, or `shared` beside the checkout."""
+    return _folder("TTAMER_SHARED", ROOT.parent / "shared")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of instances with known optima: TTAMER_GOLDEN, or `shared/golden` beside the checkout."""
+    return _folder("TTAMER_GOLDEN", ROOT.parent / "shared" / "golden")
