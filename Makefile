@@ -1,0 +1,44 @@
+# make demo: install into .venv and run the whole pipeline on embedded data.
+# make test: install with the development tools, then lint, type-check and test.
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint types pytest bench clean
+
+demo: .venv/installed
+	$(PY) -m ttamer demo
+
+test: lint types pytest
+
+lint: .venv/installed-dev
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+
+types: .venv/installed-dev
+	$(PY) tools/link_types.py
+	$(PY) -m mypy
+
+pytest: .venv/installed-dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
+
+bench: .venv/installed-dev
+	for script in benchmarks/*.py; do $(PY) $$script || exit 1; done
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ttamer needs Python 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/installed: .venv/created pyproject.toml constraints.txt
+	$(INSTALL) -e .
+	touch $@
+
+.venv/installed-dev: .venv/created pyproject.toml constraints.txt
+	$(INSTALL) -e '.[dev]'
+	touch $@ .venv/installed
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache
