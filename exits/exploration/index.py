@@ -1,0 +1,96 @@
+"""Dynamic indices: the exact optimum of exploring a line, several lines or a forest with recall.
+
+Every unopened node, given its parent's state s, is one Weitzman box: with Z the least loss that
+its subtree will show (each child at its equivalent loss), the index sigma is the largest y with
+E[(y - Z)^+] <= cost and the equivalent loss is max(Z, sigma). Opening the available node of
+smallest index while that index is below the best loss seen is optimal, and its expected total is
+E[min(outside, equivalent losses of the roots)].
+
+Source: Weitzman, Optimal search for the best alternative, Econometrica 47 (1979); its Markovian
+form on trees: arXiv 2509.22992, definition 4.4 and theorem 5.1.
+
+Axes: P states of the parent, S states of the node, G grid points.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttamer.exits.exploration.chain import FloatArray, Forest, Node
+from ttamer.exits.exploration.law import Law, mean_of, smallest_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexSolution:
+    """The optimum and the table that attains it: open the available node of smallest index while it is below the best.
+
+    value: least expected total of costs and loss. index[i][a]: dynamic index of node i given state a of its parent, for
+    unreachable states too; a root has the one entry index[i][0].
+    """
+
+    value: float
+    index: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """An expected total in its two parts: the loss paid at the end and the costs of opening."""
+
+    expected_loss: float
+    expected_cost: float
+
+    @property
+    def value(self) -> float:
+        """Their sum."""
+        return self.expected_loss + self.expected_cost
+
+
+def _index(grid_G: FloatArray, cdf_PG: FloatArray, cost: float) -> FloatArray:
+    """The largest y with E[(y - Z)^+] <= cost, for every row of distribution functions."""
+    gain_PG = np.zeros_like(cdf_PG)
+    np.cumsum(cdf_PG[:, :-1] * np.diff(grid_G), axis=1, out=gain_PG[:, 1:])
+    last_P = (gain_PG <= cost).sum(axis=1) - 1
+    rows = np.arange(last_P.size)
+    sigma_P: FloatArray = grid_G[last_P] + (cost - gain_PG[rows, last_P]) / cdf_PG[rows, last_P]
+    return sigma_P
+
+
+def _equivalent(node: Node, below: Law) -> Law:
+    """The law of the node's equivalent loss given its parent's state, from the law given its own."""
+    cdf_PG = node.trans_PS @ below.cdf_SG
+    sigma_P = _index(below.grid_G, cdf_PG, node.cost)
+    paid_PG = None if below.paid_SG is None else node.trans_PS @ below.paid_SG
+    return Law(below.grid_G, cdf_PG, sigma_P, paid_PG)
+
+
+def _solve(forest: Forest, split: bool) -> tuple[Law, tuple[FloatArray, ...]]:
+    children = forest.children()
+    laws: dict[int, Law] = {}
+    index: dict[int, FloatArray] = {}
+    for i in reversed(range(len(forest.nodes))):
+        node = forest.nodes[i]
+        below = smallest_of([laws.pop(w) for w in children[i]], node.loss_S, split)
+        laws[i] = _equivalent(node, below)
+        index[i] = laws[i].floor_S
+    roots = smallest_of([laws[r] for r in forest.roots()], np.array([forest.outside]), split)
+    return roots, tuple(index[i] for i in range(len(forest.nodes)))
+
+
+def solve_forest(forest: Forest) -> IndexSolution:
+    """The optimum of exploring a forest, several lines or one line, with the index of every node and parent state.
+
+    Time O(sum over nodes of P S G) with G <= losses and indices below the node.
+    """
+    law, index = _solve(forest, split=False)
+    return IndexSolution(mean_of(law), index)
+
+
+def split_value(forest: Forest) -> Split:
+    """The expected loss and the expected cost of the index policy; where indices tie, the earlier node is opened.
+
+    An outside option that is taken counts as loss.
+    """
+    law, _ = _solve(forest, split=True)
+    assert law.paid_SG is not None
+    loss = float(law.paid_SG[0, -1])
+    return Split(loss, mean_of(law) - loss)

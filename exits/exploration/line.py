@@ -1,0 +1,113 @@
+"""A single line of exits: the exact dynamic programs on the grid of losses, with and without recall.
+
+On a line the best loss seen is always the outside option or a loss, so a program on that grid is
+exact and the stop region of every (exit, state) is a prefix of it.
+
+Axes: K exits, S states of an exit, P states of the exit before, G grid points.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttamer.exits.exploration.chain import Chain, FloatArray
+from ttamer.exits.exploration.index import Split, solve_forest
+from ttamer.profiles.errors import InputError
+
+TIE = 1e-13  # with costs of zero, stopping and continuing differ by a rounding error; stopping wins
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridSolution:
+    """The optimum of a line with the largest best loss at which stopping is optimal.
+
+    value: least expected total. stop_at[i][a]: before opening exit i, with exit i - 1 in state a, stop if the best loss
+    seen (or the outside option) is <= stop_at[i][a]; -inf where one never stops. It is a point of the grid.
+    """
+
+    value: float
+    stop_at: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LineSolution:
+    """The optimum of a line: open exit i while the best loss seen is above index[i][state of exit i - 1].
+
+    value = expected_loss + expected_cost. index[i][a]: real-valued dynamic index, one entry for the first exit.
+    """
+
+    value: float
+    index: tuple[FloatArray, ...]
+    expected_loss: float
+    expected_cost: float
+
+
+def loss_grid(chain: Chain) -> FloatArray:
+    """The values that the best loss can take, ascending: all losses and the outside option, which may be infinite."""
+    return np.unique(np.concatenate([[chain.outside], *(node.loss_S for node in chain.nodes)]))
+
+
+def tie_of(grid_G: FloatArray) -> float:
+    """The difference below which stopping and going on count as equal."""
+    return TIE * max(1.0, float(np.abs(grid_G[np.isfinite(grid_G)]).max()))
+
+
+def capped(table_SG: FloatArray, grid_G: FloatArray, loss_S: FloatArray) -> FloatArray:
+    """The table at (s, min(x, loss_s)) for x on the grid; overwrites and returns the table."""
+    for row_G, column in zip(table_SG, np.searchsorted(grid_G, loss_S).tolist(), strict=True):
+        row_G[column:] = row_G[column]
+    return table_SG
+
+
+def solve_on_grid(chain: Chain) -> GridSolution:
+    """The optimum of a line by backward induction over (exit, state, best loss).
+
+    Time O(K S^2 G), memory O(S G + K S).
+    """
+    grid_G = loss_grid(chain)
+    stop_at: list[FloatArray] = []
+    value_SG = np.tile(grid_G, (chain.nodes[-1].loss_S.size, 1))
+    tie = tie_of(grid_G)
+    for node in reversed(chain.nodes):
+        go_on_PG = node.trans_PS @ capped(value_SG, grid_G, node.loss_S)
+        go_on_PG += node.cost
+        stops_P = (grid_G <= go_on_PG + tie).sum(axis=1)  # a prefix: x minus the cost of going on never falls in x
+        stop_at.append(np.where(stops_P > 0, grid_G[stops_P - 1], -np.inf))
+        value_SG = np.minimum(go_on_PG, grid_G)
+    at = int(np.searchsorted(grid_G, chain.outside))
+    return GridSolution(float(value_SG[0, at]), tuple(reversed(stop_at)))
+
+
+def split_on_grid(chain: Chain, stop_at: Sequence[FloatArray]) -> Split:
+    """Expected loss and cost of a line explored by a table of stops, optimal or not.
+
+    stop_at: as in GridSolution; real-valued indices serve too. Raises InputError where the table does not fit the line.
+    """
+    grid_G = loss_grid(chain)
+    loss_SG = np.tile(grid_G, (chain.nodes[-1].loss_S.size, 1))
+    cost_SG = np.zeros_like(loss_SG)
+    if [len(stop_P) for stop_P in stop_at] != [len(node.trans_PS) for node in chain.nodes]:
+        raise InputError(
+            f"the table has rows of {[len(stop_P) for stop_P in stop_at]} entries, the line needs "
+            f"{[len(node.trans_PS) for node in chain.nodes]}",
+            remedy="give one entry for each state of the exit before",
+        )
+    for node, stop_P in zip(reversed(chain.nodes), reversed(stop_at), strict=True):
+        goes_on_PG = grid_G > np.asarray(stop_P)[:, np.newaxis]
+        loss_PG = node.trans_PS @ capped(loss_SG, grid_G, node.loss_S)
+        cost_PG = node.trans_PS @ capped(cost_SG, grid_G, node.loss_S) + node.cost
+        loss_SG = np.where(goes_on_PG, loss_PG, grid_G)
+        cost_SG = np.where(goes_on_PG, cost_PG, 0.0)
+    at = int(np.searchsorted(grid_G, chain.outside))
+    return Split(float(loss_SG[0, at]), float(cost_SG[0, at]))
+
+
+def solve_line(chain: Chain) -> LineSolution:
+    """The optimum of a line with its real-valued indices and the split of its value into loss and cost.
+
+    Where real-valued indices are not needed, solve_on_grid finds the same policy faster.
+    """
+    solution = solve_forest(chain)
+    split = split_on_grid(chain, solution.index)
+    return LineSolution(solution.value, solution.index, split.expected_loss, split.expected_cost)
