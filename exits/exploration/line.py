@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ttamer.exits.exploration.chain import Chain, FloatArray
 from ttamer.exits.exploration.index import Split, solve_forest
@@ -23,7 +24,7 @@ class GridSolution:
     """The optimum of a line with the largest best loss at which stopping is optimal.
 
     value: least expected total. stop_at[i][a]: before opening exit i, with exit i - 1 in state a, stop if the best loss
-    seen (or the outside option) is <= stop_at[i][a]; -inf where one never stops. It is a point of the grid.
+    seen is <= stop_at[i][a], which is one of the values that it can have there; -inf where one never stops.
     """
 
     value: float
@@ -60,23 +61,42 @@ def capped(table_SG: FloatArray, grid_G: FloatArray, loss_S: FloatArray) -> Floa
     return table_SG
 
 
+def _first_seen(chain: Chain, grid_G: FloatArray) -> NDArray[np.int64]:
+    """For each point of the grid, how many exits are open before the best loss can take that value."""
+    first_G = np.zeros(grid_G.size, dtype=np.int64)
+    for i in reversed(range(len(chain.nodes))):
+        first_G[np.searchsorted(grid_G, chain.nodes[i].loss_S)] = i + 1
+    first_G[np.searchsorted(grid_G, chain.outside)] = 0
+    return first_G
+
+
 def solve_on_grid(chain: Chain) -> GridSolution:
     """The optimum of a line by backward induction over (exit, state, best loss).
 
     Time O(K S^2 G), memory O(S G + K S).
     """
     grid_G = loss_grid(chain)
+    first_G = _first_seen(chain, grid_G)
+    tie = tie_of(grid_G)
     stop_at: list[FloatArray] = []
     value_SG = np.tile(grid_G, (chain.nodes[-1].loss_S.size, 1))
-    tie = tie_of(grid_G)
-    for node in reversed(chain.nodes):
-        go_on_PG = node.trans_PS @ capped(value_SG, grid_G, node.loss_S)
+    for i, node in reversed(list(enumerate(chain.nodes))):
+        shown_SG = capped(value_SG, grid_G, node.loss_S)
+        known_G = np.flatnonzero(first_G <= i)
+        if known_G.size < grid_G.size:
+            grid_G, first_G, shown_SG = grid_G[known_G], first_G[known_G], shown_SG.take(known_G, axis=1)
+        go_on_PG = node.trans_PS @ shown_SG
         go_on_PG += node.cost
-        stops_P = (grid_G <= go_on_PG + tie).sum(axis=1)  # a prefix: x minus the cost of going on never falls in x
-        stop_at.append(np.where(stops_P > 0, grid_G[stops_P - 1], -np.inf))
-        value_SG = np.minimum(go_on_PG, grid_G)
-    at = int(np.searchsorted(grid_G, chain.outside))
-    return GridSolution(float(value_SG[0, at]), tuple(reversed(stop_at)))
+        stop_at.append(_last_stop(grid_G, grid_G - tie <= go_on_PG))
+        value_SG = np.minimum(go_on_PG, grid_G, out=go_on_PG)
+    return GridSolution(float(value_SG[0, 0]), tuple(reversed(stop_at)))
+
+
+def _last_stop(grid_G: FloatArray, stops_PG: NDArray[np.bool_]) -> FloatArray:
+    """The largest point of each row's stops, which form a prefix: x minus the total of going on never falls in x."""
+    stops_P = np.where(stops_PG[:, -1], grid_G.size, stops_PG.argmin(axis=1))
+    last_P: FloatArray = np.concatenate([[-np.inf], grid_G])[stops_P]
+    return last_P
 
 
 def split_on_grid(chain: Chain, stop_at: Sequence[FloatArray]) -> Split:
