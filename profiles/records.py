@@ -3,6 +3,7 @@
 Axes: N samples, K exits (shallow to deep, the last is the backbone's own answer), V classes.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +91,23 @@ class ExitRecords:
     def accuracy_K(self) -> Floats:
         """Accuracy of each exit by itself."""
         return np.asarray(self.correct_NK().mean(axis=0), dtype=np.float64)
+
+    def digest(self) -> str:
+        """The first 16 hex digits of the sha256 of what was recorded, whatever the split is called.
+
+        Taken at the precision of the file, so that writing and reading the records does not change it.
+        """
+        sha = hashlib.sha256(f"{self.model}\0{self.dataset}\0{self.exits}\0".encode())
+        for array, dtype in (
+            (self.sample_N, "<i8"),
+            (self.label_N, "<i4"),
+            (self.prediction_NK, "<i4"),
+            (self.confidence_NK, "<f4"),
+            (self.margin_NK, "<f4"),
+            (self.entropy_NK, "<f4"),
+        ):
+            sha.update(np.ascontiguousarray(array, dtype=dtype).data)
+        return sha.hexdigest()[:16]
 
     def write(self, path: Path) -> None:
         """Write the records as Parquet, a row a sample."""

@@ -1,0 +1,33 @@
+"""`ttamer export`: a plan as files that deployment tools read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ttamer.cli import render
+from ttamer.cli.options import PlanPath
+
+
+def run(
+    plan: PlanPath,
+    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="yaml, parquet or kubernetes.")] = "yaml",
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path("deploy"),
+) -> None:
+    """Write a plan as files that deployment tools read.
+
+    Example: ttamer export plan.yaml --to kubernetes --out deploy
+    """
+    from ttamer.planning.exporters import EXPORTERS
+    from ttamer.profiles.documents import write_atomically
+    from ttamer.profiles.plan import Plan
+    from ttamer.profiles.provenance import capture
+    from ttamer.profiles.registry import lookup
+
+    exporter = lookup(EXPORTERS, to, "export target")
+    files = exporter(Plan.read(plan), capture(inputs=[plan]))
+    for name, content in files:
+        path = out / name
+        write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        print(path)
+    render.say(f"wrote {len(files)} files for {to}")

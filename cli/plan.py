@@ -1,0 +1,125 @@
+"""`ttamer plan`: choose models, exit policies, batches, cores and replicas under an SLO."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ttamer.cli import options, render
+from ttamer.cli.options import Format, FormatOption, ProfileName
+
+if TYPE_CHECKING:
+    from ttamer.profiles.plan import Plan
+    from ttamer.profiles.profile import Profile
+    from ttamer.profiles.service import Service
+
+EXAMPLE = "Example: ttamer plan --slo 200ms --rate 20rps --cores 8 --max-drop 1%"
+
+
+def run(
+    slo: Annotated[
+        float, typer.Option("--slo", parser=options.duration, metavar="DURATION", help="Bound on the sojourn time.")
+    ],
+    rate: Annotated[float, typer.Option("--rate", parser=options.rate, metavar="RATE", help="Load to serve.")] = "1rps",  # type: ignore[assignment]  # a default is parsed like a typed value
+    quantile: Annotated[
+        float, typer.Option(parser=options.fraction, metavar="PERCENT", help="Share of requests within the SLO.")
+    ] = "99%",  # type: ignore[assignment]
+    cores: Annotated[int | None, typer.Option(min=1, help="Core budget; default: the profiled machine's.")] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(parser=options.fraction, metavar="PERCENT", help="Most accuracy an exit policy may lose."),
+    ] = None,
+    models: Annotated[
+        tuple[str, ...] | None,
+        typer.Option(parser=options.name_list, metavar="M,M", help="Models to choose from; default: all comparable."),
+    ] = None,
+    policies: Annotated[
+        tuple[str, ...] | None,
+        typer.Option(parser=options.name_list, metavar="P,P", help="Exit policies to choose from; default: all."),
+    ] = None,
+    mix: Annotated[bool, typer.Option(help="Whether several models may share the load.")] = True,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    cost_weight: Annotated[
+        float, typer.Option(min=0, help="Accuracy (fraction) that one core must buy to be used.")
+    ] = 1e-3,
+    profile: ProfileName = "local",
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the plan goes; a .parquet lies beside it.")] = Path(
+        "plan.yaml"
+    ),
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Choose models, exit policies, batches, cores and replicas under an SLO.
+
+    Example: ttamer plan --slo 200ms --rate 20rps --cores 8 --max-drop 1%
+    """
+    from ttamer.planning.planner import plan_service
+    from ttamer.profiles.provenance import capture
+    from ttamer.profiles.service import Limits, Service, Stage, Weights
+    from ttamer.profiles.shelf import profile_folder, read_profile
+
+    measured = read_profile(profile_folder(profile))
+    service = Service(
+        slo_s=slo,
+        quantile=quantile,
+        rate_rps=rate,
+        stages=(Stage(models=models or (), policies=policies or ()),),
+        limits=Limits(cores=cores or _cores_of(measured)),
+        weights=Weights(cost=cost_weight),
+        max_drop=1.0 if max_drop is None else max_drop,
+        mix=mix,
+        device=device,
+    )
+    plan = plan_service(service, measured)
+    provenance = capture(inputs=[measured.require_folder() / "latency.parquet"])
+    written = plan.write(out, provenance)
+    if format is Format.TABLE:
+        _print(plan, service)
+        render.say(f"wrote {', '.join(map(str, written))}; next: ttamer simulate {out}")
+    else:
+        render.document(plan.model_dump(mode="json"), format)
+
+
+def _cores_of(profile: "Profile") -> int | None:
+    allowed = profile.machine.facts.get("allowed_cpus")
+    return len(allowed) if isinstance(allowed, list) else None
+
+
+def _print(plan: "Plan", service: "Service") -> None:
+    promise = plan.promise
+    goal = f"p{100 * service.quantile:g} <= {render.seconds(service.slo_s)} at {render.rate(service.rate_rps)}"
+    budget = f" on {service.limits.cores} cores" if service.limits.cores else ""
+    rows = [
+        (
+            group.model, group.policy, str(group.replicas), str(group.cores), str(group.batch),
+            render.seconds(group.batch_timeout_s), render.percent(group.share, 0), render.percent(group.utilization, 0),
+            render.seconds(group.latency_s), render.percent(group.accuracy),
+        )
+        for group in plan.groups
+    ]  # fmt: skip
+    columns = (
+        "model",
+        "exit policy",
+        "replicas",
+        "cores",
+        "batch",
+        "wait up to",
+        "load",
+        "busy",
+        "latency",
+        "accuracy",
+    )
+    render.table(columns, rows, title=f"Plan for {goal}{budget}")
+    accuracy = "accuracy unknown"
+    if promise.accuracy is not None:
+        interval = f", at least {render.percent(promise.accuracy_low)}" if promise.accuracy_low is not None else ""
+        accuracy = f"accuracy {render.percent(promise.accuracy)} ({promise.accuracy_source}{interval})"
+    print(
+        f"Promise: p{100 * promise.quantile:g} {render.seconds(promise.latency_s)}, {accuracy}, {promise.cores} cores"
+    )
+    print(
+        f"Why: {plan.solve.status} ({plan.solve.solver}) among {plan.solve.columns} settings, "
+        f"{plan.solve.columns_pruned} dominated ones set aside"
+        + (f"; binding: {', '.join(plan.binding)}" if plan.binding else "; nothing binds")
+    )
+    for note in plan.notes:
+        print(f"Note: {note}")

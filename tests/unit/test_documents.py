@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from ttamer.profiles import documents
+from ttamer.profiles.errors import DocumentError
+from ttamer.profiles.provenance import Provenance, capture
+
+
+def header(version: int = 1) -> dict[str, object]:
+    return documents.envelope("thing", version, Provenance())
+
+
+def test_a_header_is_read_as_written(tmp_path: Path) -> None:
+    documents.write_yaml(tmp_path / "a.yaml", header() | {"x": [1, 2], "y": {"z": None}})
+    content = documents.read_yaml(tmp_path / "a.yaml", "thing", 1)
+    assert (content["x"], content["y"]) == ([1, 2], {"z": None})
+
+
+def test_a_table_keeps_its_header(tmp_path: Path) -> None:
+    documents.write_table(tmp_path / "t.parquet", pa.table({"a": [1]}), header() | {"name": "n"})
+    table, head = documents.read_table(tmp_path / "t.parquet", "thing", 1)
+    assert table.column_names == ["a"]
+    assert head["name"] == "n"
+
+
+def test_a_newer_version_asks_for_a_newer_ttamer(tmp_path: Path) -> None:
+    documents.write_yaml(tmp_path / "a.yaml", header(version=2))
+    with pytest.raises(DocumentError, match=r"has version 2 of ttamer/thing; this ttamer reads up to 1"):
+        documents.read_yaml(tmp_path / "a.yaml", "thing", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("just words", "is not a ttamer document"),
+        ("a: [1", "is not valid YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not valid YAML"),
+        ("format: ttamer/other\nversion: 1", "is a ttamer/other document"),
+    ],
+)
+def test_what_is_no_such_document_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(DocumentError, match=message):
+        documents.read_yaml(tmp_path / "a.yaml", "thing", 1)
+
+
+def test_a_missing_or_corrupt_table_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="does not exist"):
+        documents.read_table(tmp_path / "none.parquet", "thing", 1)
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 but not really")
+    with pytest.raises(DocumentError, match="is not a readable Parquet file"):
+        documents.read_table(tmp_path / "bad.parquet", "thing", 1)
+
+
+def test_a_failed_write_leaves_the_old_document_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    documents.write_text(path, "old")
+
+    def fail(file: object) -> None:
+        raise OSError("No space left on device")
+
+    with pytest.raises(DocumentError, match="No space left"):
+        documents.write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_a_failed_replace_is_reported_too(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "x").touch()
+    with pytest.raises(DocumentError, match="cannot be written"):
+        documents.write_text(tmp_path / "folder", "text")
+
+
+def test_provenance_names_versions_and_hashes(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"abc")
+    found = capture(seed=3, inputs=[tmp_path / "in"])
+    assert found.inputs[str(tmp_path / "in")].startswith("ba7816bf")
+    assert found.libraries["numpy"]
+    assert Provenance.from_dict(found.to_dict() | {"added_later": 1}) == found
