@@ -41,7 +41,7 @@ class ExitCosts:
 
     def path_s_K(self, heads_K: NDArray[np.bool_]) -> Floats:
         """Seconds until exit k has answered, when only the heads in heads_K are evaluated on the way."""
-        return np.cumsum(self.stage_s_K) + np.cumsum(np.where(heads_K, self.head_s_K, 0.0))
+        return np.asarray(np.cumsum(self.stage_s_K) + np.cumsum(np.where(heads_K, self.head_s_K, 0.0)))
 
 
 class Policy(Protocol):
