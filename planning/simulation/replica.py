@@ -1,0 +1,136 @@
+"""One replica: a server with a first-come, first-served queue that takes requests in batches.
+
+Axes: N requests of this replica in order of arrival, J batches in order of service, K exits.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ttamer.planning.simulation.service import BatchService
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.records import Floats, Ints
+
+Clock = Literal["arrival", "pickup"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """When a free server starts: with `size` requests waiting, or when the timeout of the oldest has run out.
+
+    clock says when the timeout starts: at the oldest request's arrival (Triton, KServe), or when the
+    server is free and picks it up (Ray Serve), which serves the same load in larger batches, later.
+    Raises InputError on a size below 1 or a timeout below 0.
+    """
+
+    size: int
+    timeout_s: float = 0.0
+    clock: Clock = "arrival"
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not 0 <= self.timeout_s < float("inf"):
+            raise InputError(f"batches of {self.size} after {self.timeout_s} s", remedy="a batch holds 1 or more")
+        if self.clock not in ("arrival", "pickup"):
+            raise InputError(f"unknown batch clock {self.clock!r}", remedy="allowed: arrival, pickup")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What a replica did: its batches, and which request was in which.
+
+    first_J: position of each batch's first request; start_s_J and end_s_J bound the server's busy time;
+    wait_s_N until the batch started, service_s_N from there to the answer, batch_N the batch's size.
+    """
+
+    first_J: Ints
+    start_s_J: Floats
+    end_s_J: Floats
+    wait_s_N: Floats
+    service_s_N: Floats
+    batch_N: Ints
+
+
+def run_replica(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
+    """The schedule of a replica that is given these arrivals (seconds, ascending) from an empty start."""
+    if batching.size == 1:
+        return _run_singly(arrival_s_N, service)
+    return _run_batched(arrival_s_N, batching, service)
+
+
+def _run_singly(arrival_s_N: Floats, service: BatchService) -> Schedule:
+    """Lindley's recursion wait_n+1 = max(0, wait_n + service_n - gap_n), unrolled into a cumulative maximum.
+
+    A request that finds the server idle is its own maximum, so its wait is exactly 0.
+    Source: Lindley, The theory of queues with a single server (1952).
+    """
+    service_s_N = service.single_s(len(arrival_s_N))
+    slack_s_N = arrival_s_N - (np.cumsum(service_s_N) - service_s_N)
+    wait_s_N = np.maximum.accumulate(slack_s_N) - slack_s_N
+    start_s_N = arrival_s_N + wait_s_N
+    return Schedule(
+        first_J=np.arange(len(arrival_s_N)),
+        start_s_J=start_s_N,
+        end_s_J=start_s_N + service_s_N,
+        wait_s_N=wait_s_N,
+        service_s_N=service_s_N,
+        batch_N=np.ones(len(arrival_s_N), dtype=np.int64),
+    )
+
+
+def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
+    arrivals_s, requests = arrival_s_N.tolist(), len(arrival_s_N)
+    firsts: list[int] = []
+    starts_s: list[float] = []
+    ends_s: list[float] = []
+    first, free_s = 0, 0.0
+    while first < requests:
+        start_s, last = next_batch(arrivals_s, first, free_s, batching)
+        free_s = start_s + service.serve(first, last)
+        firsts.append(first)
+        starts_s.append(start_s)
+        ends_s.append(free_s)
+        first = last
+    return schedule_of(arrival_s_N, firsts, starts_s, ends_s, service)
+
+
+def next_batch(arrivals_s: Sequence[float], first: int, free_s: float, batching: Batching) -> tuple[float, int]:
+    """When the batch of request `first` starts, and the position behind its last request.
+
+    A request that arrives at the very moment of the start is in the batch if there is room.
+    """
+    oldest_s = arrivals_s[first]
+    behind = first + batching.size
+    opened_s = max(oldest_s, free_s) if batching.clock == "pickup" else oldest_s
+    ready_s = opened_s + batching.timeout_s
+    if behind <= len(arrivals_s):
+        ready_s = min(ready_s, arrivals_s[behind - 1])
+    else:
+        behind = len(arrivals_s)
+    start_s = max(free_s, ready_s)
+    if arrivals_s[behind - 1] <= start_s:
+        return start_s, behind
+    return start_s, bisect_right(arrivals_s, start_s, first + 1, behind)
+
+
+def schedule_of(
+    arrival_s_N: Floats,
+    firsts: Sequence[int],
+    starts_s: Sequence[float],
+    ends_s: Sequence[float],
+    service: BatchService,
+) -> Schedule:
+    """The schedule whose batches began with the requests at `firsts` and whose answers `service` kept."""
+    first_J = np.array(firsts, dtype=np.int64)
+    start_s_J, end_s_J = np.array(starts_s, dtype=np.float64), np.array(ends_s, dtype=np.float64)
+    size_J = np.diff(first_J, append=len(arrival_s_N))
+    return Schedule(
+        first_J=first_J,
+        start_s_J=start_s_J,
+        end_s_J=end_s_J,
+        wait_s_N=np.repeat(start_s_J, size_J) - arrival_s_N,
+        service_s_N=service.answered_s(size_J),
+        batch_N=np.repeat(size_J, size_J),
+    )

@@ -1,0 +1,168 @@
+"""How long a batch takes: drawn from the raw seconds that were measured, never from a fitted law.
+
+Axes: N requests of one replica in order of arrival, J batches, K exits.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.profile import Profile
+from ttamer.profiles.records import Floats, Ints
+
+CHUNK = 256  # draws made at a time: numpy's cost per call is then lost among them
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Measured seconds of one part of a model by batch size.
+
+    sizes ascend from 1; seconds holds the raw samples of each, ascending.
+    """
+
+    sizes: tuple[int, ...]
+    seconds: tuple[Floats, ...]
+
+    @classmethod
+    def measured(
+        cls, profile: Profile, model: str, part: str, exit: int, *, device: str, cores: int, up_to: int
+    ) -> Self:
+        """The curve in a profile. Raises InputError unless batches 1 to `up_to` lie within the measured ones."""
+        profile.curve_s(model, part, exit, device=device, cores=cores, up_to=up_to)  # refuses what was not measured
+        sizes = profile.batches(model, part, exit, device=device, cores=cores)
+        points = [profile.point(model, part, exit, device=device, cores=cores, batch=size) for size in sizes]
+        return cls(tuple(sizes), tuple(np.sort(np.asarray(point.samples.seconds)) for point in points))
+
+    def draw_s(self, size: int, count: int, rng: np.random.Generator) -> Floats:
+        """Independent seconds of `count` batches of one size.
+
+        At a measured size they are raw samples, drawn with replacement. Between two sizes the same
+        quantile of both is interpolated, so a slow draw is slow at either side. Raises InputError beyond.
+        """
+        level = rng.random(count)
+        above = bisect_left(self.sizes, size)
+        if above == len(self.sizes) or size < self.sizes[0]:
+            raise InputError(f"a batch of {size} lies outside the measured {self.sizes}", remedy="measure that batch")
+        upper_s = _at_level(self.seconds[above], level)
+        if self.sizes[above] == size:
+            return upper_s
+        lower_s = _at_level(self.seconds[above - 1], level)
+        weight = (size - self.sizes[above - 1]) / (self.sizes[above] - self.sizes[above - 1])
+        return lower_s + weight * (upper_s - lower_s)
+
+    def mean_s(self, up_to: int) -> Floats:
+        """Mean seconds of batches of 0 to `up_to` requests; no requests take no time."""
+        means_s = [float(seconds.mean()) for seconds in self.seconds]
+        return np.interp(np.arange(up_to + 1), [0, *self.sizes], [0.0, *means_s])
+
+    def streams(self, up_to: int, rng: np.random.Generator) -> list[Iterator[float]]:
+        """Endless draws by batch size; the entry of size 0 must not be used."""
+        return [_stream(self, size, rng) for size in range(up_to + 1)]
+
+
+def _at_level(ascending: Floats, level: Floats) -> Floats:
+    """The inverse of the empirical distribution function."""
+    return ascending[(level * len(ascending)).astype(np.int64)]
+
+
+def _stream(curve: Curve, size: int, rng: np.random.Generator) -> Iterator[float]:
+    while True:
+        yield from curve.draw_s(size, CHUNK, rng).tolist()
+
+
+class BatchService(Protocol):
+    """How long the batches of one replica take, and when each request of a batch is answered."""
+
+    def serve(self, first: int, last: int) -> float:
+        """Seconds that the server is busy with the requests at positions first to last - 1; one call a batch."""
+        ...
+
+    def answered_s(self, size_J: Ints) -> Floats:
+        """Seconds from its batch's start to each request's answer, of all batches served so far, by size."""
+        ...
+
+    def single_s(self, count: int) -> Floats:
+        """Seconds of the replica's first `count` requests, each served alone."""
+        ...
+
+
+class WholeService:
+    """A model that answers its whole batch at once, with its last exit."""
+
+    def __init__(self, curve: Curve, up_to: int, rng: np.random.Generator) -> None:
+        self._curve, self._rng = curve, rng
+        self._streams = curve.streams(up_to, rng)
+        self._busy_s: list[float] = []
+
+    def serve(self, first: int, last: int) -> float:
+        """Seconds of one batch."""
+        busy_s = next(self._streams[last - first])
+        self._busy_s.append(busy_s)
+        return busy_s
+
+    def answered_s(self, size_J: Ints) -> Floats:
+        """Every request is answered when its batch ends."""
+        return np.repeat(np.array(self._busy_s, dtype=np.float64), size_J)
+
+    def single_s(self, count: int) -> Floats:
+        """Seconds of `count` batches of one."""
+        return self._curve.draw_s(1, count, self._rng)
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCurves:
+    """The curves of K stages and of the heads between them; None is a head that the policy never asks."""
+
+    stages: tuple[Curve, ...]
+    heads: tuple[Curve | None, ...]
+
+
+class StagedService:
+    """A model whose batch shrinks at every exit: a request that stops there is answered and leaves.
+
+    stops holds the exit at which each request of the replica stops, by position; it may still grow.
+    """
+
+    def __init__(self, curves: ExitCurves, stops: Sequence[int], up_to: int, rng: np.random.Generator) -> None:
+        self._curves, self._stops, self._rng = curves, stops, rng
+        self._stages = [curve.streams(up_to, rng) for curve in curves.stages]
+        self._heads = [curve.streams(up_to, rng) if curve else None for curve in curves.heads]
+        self._answered_s: list[list[float]] = []
+
+    def serve(self, first: int, last: int) -> float:
+        """Seconds until the last request of the batch has left."""
+        leaving = [0] * len(self._stages)
+        for stop in self._stops[first:last]:
+            leaving[stop] += 1
+        remaining, clock_s = last - first, 0.0
+        answered_s = [0.0] * len(leaving)
+        for k, (stage, head) in enumerate(zip(self._stages, self._heads, strict=True)):
+            clock_s += next(stage[remaining])
+            if head is not None:
+                clock_s += next(head[remaining])
+            answered_s[k] = clock_s
+            remaining -= leaving[k]
+            if not remaining:
+                break
+        self._answered_s.append(answered_s)
+        return clock_s
+
+    def answered_s(self, size_J: Ints) -> Floats:
+        """Every request is answered when the head of its exit is done."""
+        batch_N = np.repeat(np.arange(len(size_J)), size_J)
+        table = np.array(self._answered_s, dtype=np.float64).reshape(len(size_J), len(self._stages))
+        return np.asarray(table[batch_N, np.asarray(self._stops[: len(batch_N)], dtype=np.int64)])
+
+    def single_s(self, count: int) -> Floats:
+        """Seconds of each request's own way to its exit."""
+        seconds_NK = np.zeros((count, len(self._stages)))
+        for k, (stage, head) in enumerate(zip(self._curves.stages, self._curves.heads, strict=True)):
+            seconds_NK[:, k] = stage.draw_s(1, count, self._rng)
+            if head is not None:
+                seconds_NK[:, k] += head.draw_s(1, count, self._rng)
+        stop_N = np.asarray(self._stops[:count], dtype=np.int64)
+        return np.asarray(np.cumsum(seconds_NK, axis=1)[np.arange(count), stop_N])
