@@ -140,8 +140,8 @@ def _temporary_beside(path: Path) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
     except OSError as error:
         raise DocumentError(f"{path} cannot be written: {error}", remedy="free some space or change folder") from None
     finally:

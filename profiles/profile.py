@@ -175,7 +175,8 @@ class Profile:
         sizes = self.batches(model, part, exit, device=device, cores=cores)
         if not sizes or up_to > sizes[-1] or sizes[0] > 1:
             raise InputError(
-                f"{model!r} ({part} {exit}) was measured at batches {sizes} on {cores} {device} cores, not up to {up_to}",
+                f"{model!r} ({part} {exit}) was measured at batches {sizes} on {cores} {device} cores, not up to"
+                f" {up_to}",
                 remedy=f"ttamer profile {model} --batches 1,...,{up_to}",
             )
         points = [self.point(model, part, exit, device=device, cores=cores, batch=size) for size in sizes]
