@@ -24,7 +24,7 @@ from ttamer.profiles.registry import lookup
 ROUNDING = 1e-9  # far below one sample; keeps the rounding of two shares from deciding
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
     """What a policy did on one set of records.
 

@@ -1,0 +1,116 @@
+"""What every exit policy must keep, whatever it computes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import ttamer.exits.policies
+from tests.synthetic_records import even_costs, plausible_records
+from ttamer.exits.policies import POLICIES
+from ttamer.exits.policies.protocol import Policy
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.records import ExitRecords
+
+EXITS = 6
+CALIBRATION = plausible_records(11, 300, EXITS, split="calibration")
+RECORDS = plausible_records(12, 500, EXITS, first=300)
+
+
+@pytest.fixture(params=sorted(POLICIES))
+def policies(request: pytest.FixtureRequest) -> Sequence[Policy]:
+    """A sample of one kind's family, its first and last member included."""
+    family = list(POLICIES[request.param].family(CALIBRATION, even_costs(EXITS)))
+    return [*family[:: max(1, len(family) // 12)], family[-1]]
+
+
+def test_every_file_of_the_folder_is_in_the_registry() -> None:
+    folder = Path(ttamer.exits.policies.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "protocol"}
+    assert {policy.__module__.rsplit(".", 1)[-1] for policy in POLICIES.values()} == files
+
+
+def test_every_kind_is_registered_under_its_own_name() -> None:
+    assert {kind: policy.kind for kind, policy in POLICIES.items()} == {kind: kind for kind in POLICIES}
+
+
+def test_parameters_survive_yaml(policies: Sequence[Policy]) -> None:
+    for policy in policies:
+        params = yaml.safe_load(yaml.safe_dump(policy.params()))
+        again = type(policy).from_params(params)
+        assert again == policy
+        assert again.params() == params
+
+
+def test_an_unknown_parameter_is_refused_by_name(policies: Sequence[Policy]) -> None:
+    with pytest.raises(InputError, match="colour"):
+        type(policies[0]).from_params({**policies[0].params(), "colour": 1})
+
+
+def test_answers_are_reached_and_come_from_evaluated_heads(policies: Sequence[Policy]) -> None:
+    for policy in policies:
+        decision = policy.decide(RECORDS)
+        heads_K = policy.heads_K(EXITS)
+        assert decision.stop_N.shape == decision.answer_N.shape == (RECORDS.samples,)
+        assert (decision.answer_N <= decision.stop_N).all()
+        assert (decision.answer_N >= 0).all()
+        assert heads_K[decision.answer_N].all()
+        assert heads_K[decision.stop_N].all()
+
+
+def test_the_same_records_are_decided_the_same_way_and_left_unchanged(policies: Sequence[Policy]) -> None:
+    before = RECORDS.digest()
+    for policy in policies:
+        first, second = policy.decide(RECORDS), policy.decide(RECORDS)
+        np.testing.assert_array_equal(first.stop_N, second.stop_N)
+        np.testing.assert_array_equal(first.answer_N, second.answer_N)
+    assert RECORDS.digest() == before
+
+
+def test_each_sample_is_decided_by_itself(policies: Sequence[Policy]) -> None:
+    some = _rows(RECORDS, slice(100, 140))
+    for policy in policies:
+        np.testing.assert_array_equal(policy.decide(RECORDS).stop_N[100:140], policy.decide(some).stop_N)
+
+
+@pytest.mark.parametrize("k", range(EXITS - 1))
+def test_a_policy_never_peeks_behind_its_stop(policies: Sequence[Policy], k: int) -> None:
+    other = plausible_records(99, RECORDS.samples, EXITS)
+    beyond_K = np.arange(EXITS) > k
+    names = ("prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
+    mixed = {name: np.where(beyond_K, getattr(other, name), getattr(RECORDS, name)) for name in names}
+    changed = replace(RECORDS, label_N=other.label_N, **mixed)
+    for policy in policies:
+        before, after = policy.decide(RECORDS), policy.decide(changed)
+        early_N = before.stop_N <= k
+        np.testing.assert_array_equal(early_N, after.stop_N <= k)
+        np.testing.assert_array_equal(before.stop_N[early_N], after.stop_N[early_N])
+        np.testing.assert_array_equal(before.answer_N[early_N], after.answer_N[early_N])
+
+
+def test_heads_that_are_not_evaluated_are_not_looked_at(policies: Sequence[Policy]) -> None:
+    other = plausible_records(98, RECORDS.samples, EXITS)
+    for policy in policies:
+        heads_K = policy.heads_K(EXITS)
+        names = ("prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
+        mixed = {name: np.where(heads_K, getattr(RECORDS, name), getattr(other, name)) for name in names}
+        np.testing.assert_array_equal(policy.decide(RECORDS).stop_N, policy.decide(replace(RECORDS, **mixed)).stop_N)
+
+
+def test_fitting_twice_gives_the_same_family(policies: Sequence[Policy]) -> None:
+    first, second = (type(policies[0]).family(CALIBRATION, even_costs(EXITS)) for _ in range(2))
+    assert list(first) == list(second)
+
+
+def test_one_exit_is_no_reason_to_fail(policies: Sequence[Policy]) -> None:
+    alone = plausible_records(5, 50, 1, split="calibration")
+    for policy in type(policies[0]).family(alone, even_costs(1)):
+        assert (policy.decide(alone).stop_N == 0).all()
+
+
+def _rows(records: ExitRecords, rows: slice) -> ExitRecords:
+    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
+    return replace(records, **{name: getattr(records, name)[rows] for name in names})
