@@ -20,7 +20,6 @@ import yaml
 from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.provenance import Provenance
 
-_SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _METADATA_KEY = b"ttamer"
 
 
@@ -87,7 +86,7 @@ def load_yaml(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(f"{path} cannot be read: {error}", remedy="check the path") from None
     try:
-        return yaml.load(text, Loader=_SafeLoader)
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = f" at line {line + 1}" if line is not None else ""
@@ -111,7 +110,7 @@ def read_table(path: Path, format: str, version: int) -> tuple[pa.Table, dict[st
         reason = str(error).splitlines()[0]
         raise DocumentError(f"{path} is not a readable Parquet file: {reason}", remedy="write it anew") from None
     text = (table.schema.metadata or {}).get(_METADATA_KEY)
-    header = yaml.load(text, Loader=_SafeLoader) if text else None
+    header = yaml.safe_load(text) if text else None
     return table, check_envelope(header, format, version, path)
 
 
