@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ttamer.profiles.errors import InputError
 
@@ -39,10 +39,15 @@ def binomial_cdf(k: int, n: int, p: float) -> float:
         return 1.0
     if p == 1.0:
         return 0.0
-    i = np.arange(k + 1)
+    return float(_binomial_cdfs(n, p)[k])
+
+
+def _binomial_cdfs(n: int, p: float) -> NDArray[np.float64]:
+    """P(X <= k) for k = 0..n; one cumulative sum, so that intervals of many samples stay cheap."""
+    k = np.arange(n + 1)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    log_terms = log_factorial[n] - log_factorial[i] - log_factorial[n - i] + i * math.log(p) + (n - i) * math.log1p(-p)
-    return min(1.0, float(np.exp(log_terms).sum()))
+    log_terms = log_factorial[n] - log_factorial - log_factorial[::-1] + k * math.log(p) + (n - k) * math.log1p(-p)
+    return np.minimum(1.0, np.cumsum(np.exp(log_terms)))
 
 
 def quantile_samples_needed(q: float, confidence: float = 0.95) -> int:
@@ -63,7 +68,8 @@ def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> 
     n, tail = len(ordered), (1 - confidence) / 2
     if n == 0:
         raise InputError("no samples have no quantile")
-    cdf = np.array([binomial_cdf(k, n, q) for k in range(n + 1)])
+    cdf = _binomial_cdfs(n, q)
+    cdf[n] = 1.0  # whatever the rounding of the sum
     lower_rank = int(np.searchsorted(cdf, tail, side="right"))  # P(X < rank) <= tail
     upper_rank = int(np.searchsorted(cdf, 1 - tail)) + 1  # P(X >= rank) <= tail
     low = ordered[lower_rank - 1] if lower_rank >= 1 else -math.inf
