@@ -1,0 +1,132 @@
+"""A model cut into stages with a way out after each.
+
+Stage 0 is the stem (or the embeddings) with the first block, stage k is block k. Exits 0..K-2 carry
+heads; exit K-1 is the backbone's own classifier. A state is a tuple of tensors, each with the batch
+as its first axis, so rows can be dropped by indexing. Axes: B batch, K exits, V classes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ttamer.exits.catalog import Entry
+from ttamer.exits.heads import Head
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.profile import ModelSpec
+
+State = tuple[Tensor, ...]
+
+
+class Backbone(nn.Module, ABC):
+    """A trunk in K stages with its own classifier; `widths` are the channels of the state after each stage."""
+
+    widths: tuple[int, ...]
+    has_classifier: bool = True
+
+    @abstractmethod
+    def stage(self, k: int, state: State) -> State:
+        """The state after stage k."""
+
+    @abstractmethod
+    def classify(self, state: State) -> Tensor:
+        """The backbone's own logits (B, V) from the state after the last stage."""
+
+    @abstractmethod
+    def example(self, batch: int, input_shape: tuple[int, ...], device: torch.device) -> State:
+        """A random valid input of stage 0."""
+
+
+class ImageBackbone(Backbone):
+    """A residual network: stem, blocks, tail. Its state is the feature map alone."""
+
+    def __init__(self, stem: nn.Module, blocks: Sequence[nn.Module], tail: nn.Module, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.stem, self.blocks, self.tail = stem, nn.ModuleList(blocks), tail
+        self.widths = tuple(widths)
+
+    def stage(self, k: int, state: State) -> State:
+        """The feature map after block k."""
+        (x,) = state
+        return (self.blocks[k](self.stem(x) if k == 0 else x),)
+
+    def classify(self, state: State) -> Tensor:
+        """The network's own logits."""
+        logits: Tensor = self.tail(state[0])
+        return logits
+
+    def example(self, batch: int, input_shape: tuple[int, ...], device: torch.device) -> State:
+        """Images of standard normal pixels, as normalised images are."""
+        return (torch.randn(batch, *input_shape, device=device),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """How the models of one family are built.
+
+    build: the backbone from entry, classes and weights (None: random initialisation, from torch's generator).
+    default_weights: the published weights of a model by name; raises InputError where they cannot be had.
+    classifier: key of the classifier's weight in a weights file, from which the number of classes is read.
+    """
+
+    build: Callable[[Entry, int, Mapping[str, Tensor] | None], Backbone]
+    default_weights: Callable[[str], Mapping[str, Tensor]]
+    classifier: str
+
+
+class StagedModel(nn.Module):
+    """A backbone with a head on every exit, for inference.
+
+    `run_head` divides the logits by the exit's temperature (1 unless fitted), so its softmax is what exit
+    records hold; `run_whole` returns the backbone's logits untouched.
+    """
+
+    def __init__(self, spec: ModelSpec, backbone: Backbone, heads: Sequence[Head], device: torch.device) -> None:
+        super().__init__()
+        fitted = len(spec.exits) - backbone.has_classifier
+        if len(backbone.widths) != len(spec.exits) or len(heads) != fitted:
+            raise InputError(f"{spec.name!r} has {len(spec.exits)} exits but {len(heads)} heads")
+        self.spec, self.device = spec, device
+        self.backbone, self.heads = backbone, nn.ModuleList(heads)
+        self.temperature_K: tuple[float, ...] = (1.0,) * len(spec.exits)
+        self.requires_grad_(False).eval().to(device)
+
+    @property
+    def exits(self) -> int:
+        """K, the number of exits, the backbone's own classifier included."""
+        return len(self.spec.exits)
+
+    @torch.inference_mode()
+    def example(self, batch: int) -> State:
+        """A random valid input of stage 0, on the model's device."""
+        return self.backbone.example(batch, self.spec.input_shape, self.device)
+
+    @torch.inference_mode()
+    def run_stage(self, k: int, state: State) -> State:
+        """The state after stage k, from the state before it."""
+        return self.backbone.stage(k, state)
+
+    @torch.inference_mode()
+    def run_head(self, k: int, state: State) -> Tensor:
+        """Calibrated logits (B, V) of exit k, from the state after stage k."""
+        return self._logits(k, state) / self.temperature_K[k]
+
+    @torch.inference_mode()
+    def run_whole(self, state: State) -> Tensor:
+        """The backbone's own logits (B, V), without any early head."""
+        for k in range(self.exits):
+            state = self.backbone.stage(k, state)
+        return self._logits(self.exits - 1, state)
+
+    @torch.inference_mode()
+    def pooled(self, k: int, state: State) -> Tensor:
+        """What the linear layer of head k sees (B, D), from the state after stage k."""
+        head = self.heads[k]
+        assert isinstance(head, Head)
+        return head.pool(state)
+
+    def _logits(self, k: int, state: State) -> Tensor:
+        logits: Tensor = self.heads[k](state) if k < len(self.heads) else self.backbone.classify(state)
+        return logits
