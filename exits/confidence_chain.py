@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from ttamer.exits.active_heads import Heads, require_ascending
 from ttamer.exits.exploration.chain import Chain, chain_of
 from ttamer.exits.parameters import Rows
-from ttamer.exits.policies.protocol import ExitCosts
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 
@@ -44,23 +43,12 @@ class ConfidenceChain:
     loss: tuple[Floats, ...]
     transitions: tuple[Floats, ...]
 
-    def priced(self, costs: ExitCosts, price: float) -> Chain:
-        """The exploration problem in which a run of the whole backbone costs as much as `price` errors."""
-        return chain_of([price * share for share in relative_costs(self.heads, costs)], self.loss, self.transitions)
+    def priced(self, share_A: Floats, price: float) -> Chain:
+        """The exploration problem in which a run of the whole backbone costs as much as `price` errors.
 
-
-def relative_costs(heads: Heads, costs: ExitCosts) -> Floats:
-    """Time from each active head to the next, its own head included, as shares of the plain backbone's time.
-
-    Raises InputError if the backbone takes no time.
-    """
-    exits = len(costs.stage_s_K)
-    backbone_s = float(costs.path_s_K(np.arange(exits) == exits - 1)[-1])
-    if not backbone_s > 0:
-        raise InputError(f"the backbone takes {backbone_s} s", remedy="measure its stages")
-    mask_K = np.zeros(exits, dtype=np.bool_)
-    mask_K[list(heads)] = True
-    return np.diff(costs.path_s_K(mask_K)[list(heads)], prepend=0.0) / backbone_s
+        share_A: the time from each active head to the next as a share of the backbone's.
+        """
+        return chain_of((price * share_A).tolist(), self.loss, self.transitions)
 
 
 def fit_chain(calibration: ExitRecords, heads: Heads) -> ConfidenceChain:

@@ -91,10 +91,11 @@ class DynamicIndex:
     @classmethod
     def _fit(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Iterator[Self]:
         chain = fit_chain(calibration, heads)
+        share_A = costs.step_shares(heads)
         edges = tuple(tuple(row.tolist()) for row in chain.edges)
         loss = tuple(tuple(row.tolist()) for row in chain.loss)
         for price in PRICES.tolist():
-            index = solve_forest(chain.priced(costs, price)).index[1:]
+            index = solve_forest(chain.priced(share_A, price)).index[1:]
             yield cls(
                 heads=heads, edges=edges, loss=loss, index=tuple(tuple(row.tolist()) for row in index), price=price
             )

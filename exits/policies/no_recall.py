@@ -86,9 +86,10 @@ class NoRecall:
     @classmethod
     def _fit(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Iterator[Self]:
         chain = fit_chain(calibration, heads)
+        share_A = costs.step_shares(heads)
         edges = tuple(tuple(row.tolist()) for row in chain.edges)
         for price in PRICES.tolist():
-            gain = tuple(tuple(row.tolist()) for row in gains(chain.priced(costs, price)))
+            gain = tuple(tuple(row.tolist()) for row in gains(chain.priced(share_A, price)))
             yield cls(heads=heads, edges=edges, gain=gain, price=price)
 
 

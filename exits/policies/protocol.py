@@ -43,6 +43,18 @@ class ExitCosts:
         """Seconds until exit k has answered, when only the heads in heads_K are evaluated on the way."""
         return np.asarray(np.cumsum(self.stage_s_K) + np.cumsum(np.where(heads_K, self.head_s_K, 0.0)))
 
+    def step_shares(self, heads: Sequence[int]) -> Floats:
+        """Time from each of these heads to the next, that one's own included, as shares of the plain backbone's time.
+
+        Raises InputError if the backbone takes no time.
+        """
+        order_K = np.arange(len(self.stage_s_K))
+        backbone_s = float(self.path_s_K(order_K == order_K[-1])[-1])
+        if not backbone_s > 0:
+            raise InputError(f"the backbone takes {backbone_s} s", remedy="measure its stages")
+        reached_s = self.path_s_K(np.isin(order_K, heads))[list(heads)]
+        return np.asarray(np.diff(reached_s, prepend=0.0) / backbone_s)
+
 
 class Policy(Protocol):
     """An exit policy. Stopping at exit k may depend on exits 0..k alone.
