@@ -19,6 +19,8 @@ import numpy as np
 from ttamer.exits.exploration.chain import FloatArray, Forest, Node
 from ttamer.exits.exploration.law import Law, mean_of, smallest_of
 
+BLOCK = 128  # grid points summed in one product; from 64 to 256 the time hardly changes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IndexSolution:
@@ -46,12 +48,27 @@ class Split:
 
 
 def _index(grid_G: FloatArray, cdf_PG: FloatArray, cost: float) -> FloatArray:
-    """The largest y with E[(y - Z)^+] <= cost, for every row of distribution functions."""
-    gain_PG = np.zeros_like(cdf_PG)
-    np.cumsum(cdf_PG[:, :-1] * np.diff(grid_G), axis=1, out=gain_PG[:, 1:])
-    last_P = (gain_PG <= cost).sum(axis=1) - 1
-    rows = np.arange(last_P.size)
-    sigma_P: FloatArray = grid_G[last_P] + (cost - gain_PG[rows, last_P]) / cdf_PG[rows, last_P]
+    """The largest y with E[(y - Z)^+] <= cost, for every row of distribution functions.
+
+    That gain is summed by blocks of the grid first, then point by point in the block where it passes the cost.
+    """
+    gap_G = np.diff(grid_G, append=grid_G[-1])
+    starts = range(0, gap_G.size, BLOCK)
+    gain_BP = np.zeros((len(starts), len(cdf_PG)))  # at the first point of each block
+    for gain_P, start in zip(gain_BP[1:], starts, strict=False):
+        np.dot(cdf_PG[:, start : start + BLOCK], gap_G[start : start + BLOCK], out=gain_P)
+    gain_BP.cumsum(axis=0, out=gain_BP)
+    block_P = (gain_BP <= cost).sum(axis=0) - 1
+    rows_P = np.arange(len(cdf_PG))
+    inside_PG = (block_P * BLOCK)[:, np.newaxis] + np.arange(min(BLOCK, gap_G.size))
+    np.minimum(inside_PG, gap_G.size - 1, out=inside_PG)
+    gain_PG = np.empty((len(cdf_PG), inside_PG.shape[1] + 1))  # from the block's first point to the next block's
+    gain_PG[:, 0] = gain_BP[block_P, rows_P]
+    np.multiply(cdf_PG[rows_P[:, np.newaxis], inside_PG], gap_G[inside_PG], out=gain_PG[:, 1:])
+    gain_PG.cumsum(axis=1, out=gain_PG)
+    past_P = (gain_PG <= cost).sum(axis=1) - 1
+    last_P = np.minimum(block_P * BLOCK + past_P, gap_G.size - 1)
+    sigma_P: FloatArray = grid_G[last_P] + (cost - gain_PG[rows_P, past_P]) / cdf_PG[rows_P, last_P]
     return sigma_P
 
 

@@ -17,6 +17,7 @@ from ttamer.exits.exploration.index import Split, solve_forest
 from ttamer.profiles.errors import InputError
 
 TIE = 1e-13  # with costs of zero, stopping and continuing differ by a rounding error; stopping wins
+WORTH_A_COPY = 0.9  # dropping a tenth of the columns saves more than copying the rest costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +25,7 @@ class GridSolution:
     """The optimum of a line with the largest best loss at which stopping is optimal.
 
     value: least expected total. stop_at[i][a]: before opening exit i, with exit i - 1 in state a, stop if the best loss
-    seen is <= stop_at[i][a], which is one of the values that it can have there; -inf where one never stops.
+    seen is <= stop_at[i][a]: a loss of the line, the outside option, or -inf where one never stops.
     """
 
     value: float
@@ -61,12 +62,12 @@ def capped(table_SG: FloatArray, grid_G: FloatArray, loss_S: FloatArray) -> Floa
     return table_SG
 
 
-def _first_seen(chain: Chain, grid_G: FloatArray) -> NDArray[np.int64]:
+def _first_seen(chain: Chain, grid_G: FloatArray) -> NDArray[np.intp]:
     """For each point of the grid, how many exits are open before the best loss can take that value."""
-    first_G = np.zeros(grid_G.size, dtype=np.int64)
-    for i in reversed(range(len(chain.nodes))):
-        first_G[np.searchsorted(grid_G, chain.nodes[i].loss_S)] = i + 1
-    first_G[np.searchsorted(grid_G, chain.outside)] = 0
+    values = np.concatenate([[chain.outside], *(node.loss_S for node in chain.nodes)])
+    opened = np.repeat(np.arange(len(chain.nodes) + 1), [1, *(node.loss_S.size for node in chain.nodes)])
+    first_G = np.empty(grid_G.size, dtype=np.intp)
+    first_G[np.searchsorted(grid_G, values[::-1])] = opened[::-1]  # the earliest is written last
     return first_G
 
 
@@ -83,7 +84,7 @@ def solve_on_grid(chain: Chain) -> GridSolution:
     for i, node in reversed(list(enumerate(chain.nodes))):
         shown_SG = capped(value_SG, grid_G, node.loss_S)
         known_G = np.flatnonzero(first_G <= i)
-        if known_G.size < grid_G.size:
+        if known_G.size < WORTH_A_COPY * grid_G.size:
             grid_G, first_G, shown_SG = grid_G[known_G], first_G[known_G], shown_SG.take(known_G, axis=1)
         go_on_PG = node.trans_PS @ shown_SG
         go_on_PG += node.cost

@@ -161,7 +161,7 @@ def test_the_grid_program_and_the_indices_stop_in_the_same_states(chain: ex.Chai
     seen_before = {chain.outside}
     for node, index_P, stop_P in zip(chain.nodes, index, stop_at, strict=True):
         for sigma, stop in zip(index_P.tolist(), stop_P.tolist(), strict=True):
-            assert stop == max((x for x in seen_before if x <= sigma + CLOSE), default=-math.inf)
+            assert all((best <= stop) == (best <= sigma + CLOSE) for best in seen_before)
         seen_before |= set(node.loss_S.tolist())
 
 
