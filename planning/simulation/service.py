@@ -81,6 +81,10 @@ class BatchService(Protocol):
         """Seconds that the server is busy with the requests at positions first to last - 1; one call a batch."""
         ...
 
+    def latest_s(self, first: int, last: int) -> list[float]:
+        """Seconds from its start to each answer of the batch just served."""
+        ...
+
     def answered_s(self, size_J: Ints) -> Floats:
         """Seconds from its batch's start to each request's answer, of all batches served so far, by size."""
         ...
@@ -103,6 +107,10 @@ class WholeService:
         busy_s = next(self._streams[last - first])
         self._busy_s.append(busy_s)
         return busy_s
+
+    def latest_s(self, first: int, last: int) -> list[float]:
+        """Every request is answered when its batch ends."""
+        return [self._busy_s[-1]] * (last - first)
 
     def answered_s(self, size_J: Ints) -> Floats:
         """Every request is answered when its batch ends."""
@@ -150,6 +158,11 @@ class StagedService:
                 break
         self._answered_s.append(answered_s)
         return clock_s
+
+    def latest_s(self, first: int, last: int) -> list[float]:
+        """Every request is answered when the head of its exit is done."""
+        answered_s = self._answered_s[-1]
+        return [answered_s[stop] for stop in self._stops[first:last]]
 
     def answered_s(self, size_J: Ints) -> Floats:
         """Every request is answered when the head of its exit is done."""

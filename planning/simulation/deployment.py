@@ -1,0 +1,150 @@
+"""A plan made ready to run: every group with its batching, its measured seconds and where its requests stop.
+
+Axes: K exits, M rows of a model's test records.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttamer.exits.evaluate import FittedPolicy
+from ttamer.exits.policies.last_exit import LastExit
+from ttamer.planning.simulation.replica import Batching, Clock
+from ttamer.planning.simulation.requests import UNKNOWN
+from ttamer.planning.simulation.service import BatchService, Curve, ExitCurves, StagedService, WholeService
+from ttamer.profiles.errors import DocumentError, InputError
+from ttamer.profiles.plan import Group, Plan
+from ttamer.profiles.profile import WHOLE, Profile
+from ttamer.profiles.records import ExitRecords, Floats, Ints
+from ttamer.profiles.shelf import SHELF, records_path
+
+SHARE_ROUNDING = 1e-6  # of written shares; more is load that nobody serves
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Where the rows of a model's test records stop, and whether the answer is right (1, 0 or UNKNOWN)."""
+
+    stop_M: Ints
+    correct_M: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One replica group, ready to run. number is its place in the plan; curve is of the whole model or of its parts."""
+
+    number: int
+    group: Group
+    batching: Batching
+    curve: Curve | ExitCurves
+    answers: Answers
+
+    def service(self, stops: Sequence[int], rng: np.random.Generator) -> BatchService:
+        """The service of one of its replicas, whose requests stop at these exits."""
+        if isinstance(self.curve, Curve):
+            return WholeService(self.curve, self.batching.size, rng)
+        return StagedService(self.curve, stops, self.batching.size, rng)
+
+    def capacity_rps(self) -> float:
+        """The most requests per second that one replica can answer: full batches, one after the other."""
+        size = self.batching.size
+        if isinstance(self.curve, Curve):
+            return size / float(self.curve.mean_s(size)[size])
+        reach_K = [float((self.answers.stop_M >= k).mean()) for k in range(len(self.curve.stages))]
+        mean_s = 0.0
+        for reach, stage, head in zip(reach_K, self.curve.stages, self.curve.heads, strict=True):
+            cost_s = stage.mean_s(size) + (head.mean_s(size) if head else 0.0)
+            mean_s += float(_binomial(size, reach) @ cost_s)
+        return size / mean_s
+
+
+def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: Clock) -> list[list[Deployed]]:
+    """The plan's groups by stage, in the order of the service's stages.
+
+    Raises DocumentError if the plan was made for other measurements or leaves load unserved, and InputError
+    if a policy with early exits has no test records or a batch was not measured.
+    """
+    check_same_measurements(plan, profile)
+    deployed = [_deploy(number, group, plan, profile, records, clock) for number, group in enumerate(plan.groups)]
+    stages = [[one for one in deployed if one.group.stage == stage.name] for stage in plan.service.stages]
+    for stage, groups in zip(plan.service.stages, stages, strict=True):
+        served = sum(one.group.share for one in groups)
+        if abs(served - 1) > SHARE_ROUNDING:
+            raise DocumentError(f"the plan's groups serve {served:.4f} of stage {stage.name!r}", remedy="plan anew")
+    return stages
+
+
+def check_same_measurements(plan: Plan, profile: Profile) -> None:
+    """Raise DocumentError unless the plan rests on these measurements of its models, on this machine."""
+    models = sorted({group.model for group in plan.groups})
+    remedy = f"plan anew on profile {profile.name!r}, or give the profile {plan.profile.name!r} it was made on"
+    missing = [model for model in models if model not in profile.models]
+    if missing:
+        raise DocumentError(f"the plan uses {missing[0]!r}, which profile {profile.name!r} lacks", remedy=remedy)
+    if plan.profile.machine != profile.machine.fingerprint:
+        raise DocumentError(
+            f"the plan was made for machine {plan.profile.machine}, profile {profile.name!r} is of"
+            f" {profile.machine.fingerprint}",
+            remedy=remedy,
+        )
+    if plan.profile.digest != profile.digest(models):
+        raise DocumentError(
+            f"the plan was made from other measurements of {', '.join(models)} than profile {profile.name!r} holds",
+            remedy=remedy,
+        )
+
+
+def _deploy(
+    number: int, group: Group, plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: Clock
+) -> Deployed:
+    fitted = FittedPolicy.from_spec(plan.policies[group.policy])
+    seen = records.get(group.model)
+    if seen is not None:
+        _check_records(fitted, seen, profile)
+    batching = Batching(size=group.batch, timeout_s=group.batch_timeout_s, clock=clock)
+    if isinstance(fitted.policy, LastExit):
+        whole = _curve(profile, group, "whole", WHOLE)
+        return Deployed(number, group, batching, whole, _answers(fitted, seen, profile))
+    if seen is None:
+        raise InputError(
+            f"policy {group.policy!r} of {group.model!r} cannot be simulated without "
+            f"{records_path(profile.folder or SHELF / profile.name, group.model, 'test')}",
+            remedy=f"ttamer fit {group.model}",
+        )
+    heads_K = fitted.policy.heads_K(seen.exits)
+    stages = tuple(_curve(profile, group, "stage", k) for k in range(seen.exits))
+    heads = tuple(_curve(profile, group, "head", k) if heads_K[k] else None for k in range(seen.exits))
+    return Deployed(number, group, batching, ExitCurves(stages, heads), _answers(fitted, seen, profile))
+
+
+def _check_records(fitted: FittedPolicy, seen: ExitRecords, profile: Profile) -> None:
+    if seen.split != "test":
+        raise InputError(f"a simulation needs test records of {seen.model!r}, not {seen.split}", remedy="ttamer fit")
+    fitted.check_unseen(seen)
+    exits = len(profile.spec(seen.model).exits)
+    if seen.exits != exits:
+        raise InputError(
+            f"records of {seen.model!r} have {seen.exits} exits, the profiled model has {exits}",
+            remedy=f"ttamer fit {seen.model}",
+        )
+
+
+def _answers(fitted: FittedPolicy, seen: ExitRecords | None, profile: Profile) -> Answers:
+    if seen is None:
+        return Answers(np.array([len(profile.spec(fitted.model).exits) - 1]), np.array([UNKNOWN]))
+    decision = fitted.policy.decide(seen)
+    correct_M = seen.correct_NK()[np.arange(seen.samples), decision.answer_N]
+    return Answers(decision.stop_N, correct_M.astype(np.int64))
+
+
+def _curve(profile: Profile, group: Group, part: str, exit: int) -> Curve:
+    return Curve.measured(
+        profile, group.model, part, exit, device=group.device, cores=group.cores, up_to=group.batch
+    )  # fmt: skip
+
+
+def _binomial(size: int, share: float) -> Floats:
+    """P(X = 0..size) for X ~ Binomial(size, share)."""
+    return np.array([math.comb(size, x) * share**x * (1 - share) ** (size - x) for x in range(size + 1)])
