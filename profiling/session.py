@@ -1,0 +1,208 @@
+"""What the measuring process does once it is bound to its CPUs: load a target and measure its groups.
+
+A group is every part of the target at one batch size: all stages, all heads and the whole.
+"""
+
+import gc
+import importlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.profile import WHOLE, LatencyPoint, ModelSpec, PointKey
+from ttamer.profiles.shelf import point_row
+from ttamer.profiling.budgets import PROTOCOL, Budget
+from ttamer.profiling.clock import time_calls
+from ttamer.profiling.devices import DEVICES, Device
+from ttamer.profiling.interference import read_interference
+from ttamer.profiling.reference import reference_kernel
+from ttamer.profiling.rounds import GroupTimings, Part, PartTimings, measure_group
+from ttamer.profiling.target import Target
+from ttamer.profiling.task import Task
+from ttamer.profiling.verdicts import evidence_of, judge
+
+Emit = Callable[..., None]
+# What a model raises when it is wrong; anything else is a bug of ours and keeps its traceback.
+MODEL_FAILURES = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedTarget:
+    """A target ready to be measured; load_time_s runs from building it to its first answer."""
+
+    target: Target
+    spec: ModelSpec
+    load_time_s: float
+
+
+def run_task(task: Task, emit: Emit) -> None:
+    """Load the target and measure every group, telling each event as soon as it is known.
+
+    Raises InputError if the model cannot be built or run.
+    """
+    torch.manual_seed(0)  # examples are random; the same ones in every process
+    torch.set_flush_denormal(True)  # as when serving: denormal weights can cost 40 x, on some processors
+    with torch.inference_mode():
+        loaded = load_target(task)
+        emit("loaded", spec=asdict(loaded.spec), load_time_s=loaded.load_time_s, facts=library_facts())
+        device = DEVICES[task.device]
+        reference = device.finishing(reference_kernel(task.device, device.gemm_size))
+        for batch, done in task.groups:
+            emit("group", batch=batch)
+            for point in _measure(loaded, task, batch, set(done), reference):
+                emit("point", row=point_row(point))
+            emit("group_done", batch=batch)
+
+
+def load_target(task: Task) -> LoadedTarget:
+    """The target a task names. Raises InputError if it cannot be imported, built or run."""
+    module, _, function = task.factory.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{task.model!r} cannot be built: {error}", remedy=f"check {task.factory}") from error
+    start_s = time.perf_counter()
+    with _clear_failures(task.model, "it was built"):
+        target: Target = factory(**task.arguments, device=task.device)
+        spec = replace(target.spec, name=task.model)
+    with _clear_failures(task.model, "it answered for the first time"):
+        logits = target.run_whole(target.example(1))
+        DEVICES[task.device].synchronize()
+    load_time_s = time.perf_counter() - start_s
+    check_logits(logits, spec, 1, "the whole model")
+    return LoadedTarget(target=target, spec=spec, load_time_s=load_time_s)
+
+
+def group_parts(loaded: LoadedTarget, batch: int, device: Device, done: Set[tuple[str, int]]) -> list[Part]:
+    """The parts of a group that are still to measure, each with its true input: whole, stage 0, head 0, ...
+
+    Raises InputError if an answer has the wrong shape or is not finite.
+    """
+    target, spec = loaded.target, loaded.spec
+    parts: list[Part] = []
+    with _clear_failures(spec.name, f"it ran a batch of {batch}"):
+        state = first = target.example(batch)
+        check_logits(target.run_whole(first), spec, batch, "the whole model")
+        parts.append(_part("whole", WHOLE, device, target.run_whole, first))
+        for k, name in enumerate(spec.exits):
+            before, state = state, target.run_stage(k, state)
+            check_logits(target.run_head(k, state), spec, batch, f"exit {name!r}")
+            parts.append(_part("stage", k, device, target.run_stage, k, before))
+            parts.append(_part("head", k, device, target.run_head, k, state))
+    return [part for part in parts if (part.part, part.exit) not in done]
+
+
+def check_logits(logits: torch.Tensor, spec: ModelSpec, batch: int, what: str) -> None:
+    """Raise InputError unless the logits are finite and of shape (batch, classes)."""
+    shape = tuple(getattr(logits, "shape", ()))
+    if shape != (batch, spec.classes):
+        raise InputError(
+            f"{what} of {spec.name!r} answers with shape {shape}, not {(batch, spec.classes)}",
+            remedy="correct the model's classes or its head",
+        )
+    if not bool(torch.isfinite(logits).all()):
+        raise InputError(
+            f"{what} of {spec.name!r} answers with NaN or infinity at batch {batch}",
+            remedy="check its weights and its heads: ttamer fit makes new ones",
+        )
+
+
+def library_facts() -> dict[str, Any]:
+    """Versions and settings that only a process with torch knows."""
+    threading = [line.strip() for line in torch.__config__.parallel_info().splitlines() if line.startswith("OpenMP")]
+    return {
+        "torch": torch.__version__,
+        "openmp": threading[0] if threading else None,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cuda": torch.version.cuda,
+    }
+
+
+def _measure(
+    loaded: LoadedTarget, task: Task, batch: int, done: Set[tuple[str, int]], reference: Callable[[], object]
+) -> list[LatencyPoint]:
+    parts = group_parts(loaded, batch, DEVICES[task.device], done)
+    before = read_interference(task.cpus, time.monotonic())
+    with _clear_failures(task.model, f"it ran a batch of {batch}"), _without_garbage_collection():
+        timings = measure_group(parts, reference, Budget(**task.budget), time_calls=time_calls, now=time.monotonic)
+    after = read_interference(task.cpus, time.monotonic())
+    disturbance = after.evidence_since(before, len(task.cpus))
+    peak_memory_bytes = DEVICES[task.device].peak_memory_bytes()
+    return [
+        _point(part, task, batch, timings, disturbance, peak_memory_bytes, loaded.load_time_s) for part in timings.parts
+    ]
+
+
+def _point(
+    part: PartTimings,
+    task: Task,
+    batch: int,
+    group: GroupTimings,
+    disturbance: Mapping[str, float],
+    peak_memory_bytes: int,
+    load_time_s: float,
+) -> LatencyPoint:
+    samples = part.samples()
+    evidence = evidence_of(samples, part.timings, group.reference, task.cores, task.device) | dict(disturbance)
+    evidence |= {"protocol": float(PROTOCOL), "budget_s": float(task.budget["group_s"])}
+    return LatencyPoint(
+        key=PointKey(
+            model=task.model,
+            part=part.part,
+            exit=part.exit,
+            device=task.device,
+            dtype="float32",
+            batch=batch,
+            cores=task.cores,
+        ),
+        samples=samples,
+        peak_memory_bytes=peak_memory_bytes,
+        load_time_s=load_time_s,
+        verdict=judge(evidence),
+        evidence=evidence,
+        spec_digest=task.identity,
+    )
+
+
+def _part(part: str, exit: int, device: Device, function: Callable[..., object], *arguments: Any) -> Part:
+    return Part(part=part, exit=exit, call=device.finishing(lambda: function(*arguments)))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
+def _clear_failures(model: str, moment: str) -> Iterator[None]:
+    """Turn what a model raises into one sentence with a remedy."""
+    try:
+        yield
+    except MODEL_FAILURES as error:
+        reason = str(error).strip().splitlines()[0:1]
+        text = f"{type(error).__name__}: {reason[0] if reason else 'no reason given'}"
+        if isinstance(error, MemoryError) or "memory" in text.lower():
+            remedy = "measure smaller batches (--batches) or a smaller model"
+        else:
+            remedy = "the model itself fails; run it by hand to see where"
+        raise InputError(f"{model!r} failed when {moment}: {text}", remedy=remedy) from error
