@@ -1,0 +1,200 @@
+"""Candidates: every way to serve a stage with one replica, and what one replica of it can take.
+
+An early-exit policy is decided before the program, so a model with exits is just more candidates.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ttamer.planning.exit_choice import OperatingPoint
+from ttamer.planning.queueing import ServiceLaw, batch_timeout_s, capacity_rps
+from ttamer.planning.service_times import Timings, samples_short, worst_verdict
+from ttamer.profiles.profile import VERDICTS, Profile
+
+DOUBTFUL = ("contended", "throttled")  # such timings describe the disturbance rather than the model
+PARTS_OF_SLO = 8  # with several stages, each gets a whole number of these parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """One column of the program: a model with an exit policy, a batch size and a number of cores.
+
+    service_s: mean busy seconds of a full batch. capacity_rps: the most one replica may be given so that its
+    sojourn time stays within slo_s, the stage's part of the SLO. batch_timeout_s: at that rate.
+    memory_bytes: peak; price: in cores. verdict: the worst of the measured points it rests on;
+    samples: the fewest of them, samples_needed: how many the quantile asks for.
+    """
+
+    stage: str
+    point: OperatingPoint
+    device: str
+    cores: int
+    batch: int
+    law: ServiceLaw
+    slo_s: float
+    capacity_rps: float
+    memory_bytes: int
+    load_time_s: float
+    verdict: str
+    samples: int
+    samples_needed: int
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.point.spec.model
+
+    @property
+    def policy(self) -> str:
+        """The name of the exit policy in the plan."""
+        return self.point.name
+
+    @property
+    def accuracy(self) -> float | None:
+        """Accuracy of the answers, None if unknown."""
+        return self.point.accuracy
+
+    @property
+    def service_s(self) -> float:
+        """Mean busy seconds of a full batch."""
+        return self.law.mean_s
+
+    @property
+    def batch_timeout_s(self) -> float:
+        """The batch timeout at full capacity."""
+        return batch_timeout_s(self.law, self.capacity_rps, self.slo_s)
+
+    @property
+    def price(self) -> float:
+        """Cores (on a GPU: devices) that one replica occupies."""
+        return float(self.cores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Server:
+    """A candidate before an SLO is set: what would run, and the law of its batches."""
+
+    stage: str
+    point: OperatingPoint
+    device: str
+    cores: int
+    batch: int
+    law: ServiceLaw
+    memory_bytes: int
+    load_time_s: float
+    verdict: str
+    samples: int
+    samples_needed: int
+
+    def under(self, slo_s: float) -> Candidate:
+        """The candidate under an SLO; its capacity is 0 if even an idle replica misses it."""
+        return Candidate(
+            stage=self.stage,
+            point=self.point,
+            device=self.device,
+            cores=self.cores,
+            batch=self.batch,
+            law=self.law,
+            slo_s=slo_s,
+            capacity_rps=capacity_rps(self.law, slo_s),
+            memory_bytes=self.memory_bytes,
+            load_time_s=self.load_time_s,
+            verdict=self.verdict,
+            samples=self.samples,
+            samples_needed=self.samples_needed,
+        )
+
+
+def stage_quantile(quantile: float, stages: int) -> float:
+    """The quantile each stage must keep: their late shares add up to at most 1 − quantile (union bound)."""
+    return 1 - (1 - quantile) / stages
+
+
+def enumerate_servers(
+    profile: Profile, stage: str, points: Sequence[OperatingPoint], *, device: str, quantile: float, most_batch: int | None
+) -> list[Server]:  # fmt: skip
+    """Every operating point at every measured number of cores and batch size on the device."""
+    timings: dict[tuple[str, int], Timings] = {}
+    servers = []
+    for point in points:
+        model = point.spec.model
+        for at, cores, batch in profile.settings_of(model):
+            if at != device or (most_batch is not None and batch > most_batch):
+                continue
+            if (model, cores) not in timings:
+                timings[model, cores] = Timings(profile, model, device, cores, quantile)
+            servers.append(make_server(timings[model, cores], stage, point, batch))
+    return servers
+
+
+def make_server(timings: Timings, stage: str, point: OperatingPoint, batch: int) -> Server:
+    """One operating point at one batch size. Raises InputError if a part was not measured up to it."""
+    measured = timings.points(batch, point.paths)
+    samples, needed = samples_short(measured, timings.quantile)
+    return Server(
+        stage=stage,
+        point=point,
+        device=timings.device,
+        cores=timings.cores,
+        batch=batch,
+        law=timings.law(batch, point.paths),
+        memory_bytes=max(one.peak_memory_bytes for one in measured),
+        load_time_s=max(one.load_time_s for one in measured),
+        verdict=worst_verdict(measured, {verdict: rank for rank, verdict in enumerate(VERDICTS)}),
+        samples=samples,
+        samples_needed=needed,
+    )
+
+
+def trusted(servers: Sequence[Server]) -> list[Server]:
+    """The servers whose timings were not disturbed, by stage; those of a stage that has no others are kept."""
+    clean = [server for server in servers if server.verdict not in DOUBTFUL]
+    served = {server.stage for server in clean}
+    return clean + [server for server in servers if server.stage not in served]
+
+
+def candidates_under(servers: Sequence[Server], slo_s: float, stages: int) -> list[Candidate]:
+    """Every server under the SLO, or with several stages under each part of it, that can take any load."""
+    parts = [slo_s] if stages == 1 else [slo_s * part / PARTS_OF_SLO for part in range(1, PARTS_OF_SLO)]
+    return [made for server in servers for part_s in parts if (made := server.under(part_s)).capacity_rps > 0]
+
+
+def undominated(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that no other of their stage beats in cores, capacity, accuracy, batch and part of the SLO.
+
+    Replacing each replica of a beaten candidate by one of the better keeps every constraint and never lowers
+    the objective. Of equals the first stays.
+    """
+    kept: list[Candidate] = []
+    for candidate in sorted(candidates, key=_merit):  # whoever beats another comes first
+        if not any(_beats(other, candidate) for other in kept):
+            kept.append(candidate)
+    order = {id(candidate): place for place, candidate in enumerate(candidates)}
+    return sorted(kept, key=lambda candidate: order[id(candidate)])
+
+
+def _merit(candidate: Candidate) -> tuple[float, ...]:
+    return (
+        candidate.cores, -candidate.capacity_rps, -(candidate.accuracy or 0.0), candidate.batch, candidate.slo_s,
+    )  # fmt: skip
+
+
+def _beats(better: Candidate, other: Candidate) -> bool:
+    pairs = zip(_merit(better), _merit(other), strict=True)
+    return better.stage == other.stage and all(this <= that for this, that in pairs)
+
+
+def doubts(candidates: Sequence[Candidate], quantile: float) -> Iterator[str]:
+    """What a reader should know about the timings behind these candidates."""
+    for verdict in sorted({candidate.verdict for candidate in candidates} - {"ok"}, key=VERDICTS.index):
+        models = ", ".join(sorted({candidate.model for candidate in candidates if candidate.verdict == verdict}))
+        yield f"timings of {models} are {verdict}: the promised latency is as good as they are (measure again)"
+    short = [candidate for candidate in candidates if candidate.samples < candidate.samples_needed]
+    if short:
+        fewest = min(candidate.samples for candidate in short)
+        needed = max(candidate.samples_needed for candidate in short)
+        models = ", ".join(sorted({candidate.model for candidate in short}))
+        yield (
+            f"{models}: {fewest} samples a point bound no tail at p{100 * quantile:g} ({needed} would); "
+            "the largest sample stands in"
+        )

@@ -1,0 +1,168 @@
+"""Which exit policies are worth being columns of the program: a handful of operating points of every model.
+
+Policies are fitted on calibration records and chosen on validation records. Of all settings of all kinds, the
+fastest at each of a few tolerated drops of accuracy survives, and the last exit always.
+
+Axes: K exits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ttamer.exits.evaluate import Evaluated, FittedPolicy, Outcome, evaluate_all, fit_candidates, pareto, refuse_overlap
+from ttamer.exits.policies import POLICIES
+from ttamer.exits.policies.last_exit import LastExit
+from ttamer.exits.policies.protocol import ExitCosts
+from ttamer.planning.model_choice import ModelChoice, has_records, last_exit_row
+from ttamer.planning.service_times import Paths
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.plan import PolicySpec
+from ttamer.profiles.profile import Profile
+from ttamer.profiles.records import ExitRecords, Floats
+from ttamer.profiles.registry import unknown_name
+from ttamer.profiles.service import Stage
+from ttamer.profiles.shelf import records_path
+
+DROPS = (0.0, 0.005, 0.01, 0.02, 0.05)  # of accuracy against the last exit: one operating point at each, if allowed
+ROUNDING = 1e-9  # far below one sample of any split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OperatingPoint:
+    """A model with an exit policy, and what that is worth.
+
+    paths: where rows leave; None for the whole model. source: `measured` or `published`, None without accuracy.
+    drop: accuracy lost against the model's own last exit on validation records.
+    """
+
+    name: str
+    spec: PolicySpec
+    paths: Paths | None
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    source: str | None = None
+    drop: float = 0.0
+
+
+def operating_points(
+    profile: Profile, model: str, stage: Stage, choice: ModelChoice, device: str, max_drop: float
+) -> list[OperatingPoint]:
+    """The operating points of one model: exit policies if it has records, and the last exit always.
+
+    Raises InputError on an unknown policy kind, on records that do not fit the model or overlap.
+    """
+    kinds = allowed_kinds(stage)
+    if not has_records(profile, model) or not _heads_are_measured(profile, model, device):
+        return [unrecorded_point(profile, model, choice.dataset)]
+    calibration, validation = (read_records(profile, model, split) for split in ("calibration", "validation"))
+    if choice.dataset not in (None, validation.dataset):
+        return [unrecorded_point(profile, model, choice.dataset)]
+    refuse_overlap(calibration, validation)
+    costs = measured_costs(profile, model, device)
+    fitted = fit_candidates(kinds, calibration, costs)
+    evaluated = evaluate_all(fitted, validation, costs)
+    last = evaluate_all([FittedPolicy(LastExit(), model)], validation, costs)[0]
+    chosen = _thin(evaluated, last, max_drop)
+    return [_point(one, last.outcome, number, validation) for number, one in _numbered([last, *chosen])]
+
+
+def allowed_kinds(stage: Stage) -> tuple[str, ...]:
+    """The policy kinds a stage allows, every known one if it names none. Raises InputError on an unknown one."""
+    for kind in stage.policies:
+        if kind not in POLICIES:
+            raise unknown_name("exit policy", kind, POLICIES)
+    return tuple(stage.policies) or tuple(POLICIES)
+
+
+def measured_costs(profile: Profile, model: str, device: str) -> ExitCosts:
+    """Mean seconds of every stage and head at batch 1, on the most cores that were measured."""
+    cores = max(setting[1] for setting in profile.settings_of(model) if setting[0] == device)
+    exits = range(len(profile.spec(model).exits))
+
+    def seconds_K(part: str) -> Floats:
+        means_s = [
+            float(profile.curve_s(model, part, exit, device=device, cores=cores, up_to=1)[1]) for exit in exits
+        ]  # fmt: skip
+        return np.array(means_s)
+
+    return ExitCosts(seconds_K("stage"), seconds_K("head"))
+
+
+def read_records(profile: Profile, model: str, split: str) -> ExitRecords:
+    """The records of one split. Raises DocumentError if they are missing, InputError if they are of another model."""
+    path = records_path(profile.require_folder(), model, split)
+    records = ExitRecords.read(path)
+    exits = len(profile.spec(model).exits)
+    if records.model != model or records.split != split or records.exits != exits:
+        raise InputError(
+            f"{path} holds {records.split} records of {records.model!r} with {records.exits} exits, "
+            f"expected {split} records of {model!r} with {exits}",
+            remedy=f"record them again: ttamer fit {model}",
+        )
+    return records
+
+
+def unrecorded_point(profile: Profile, model: str, dataset: str | None) -> OperatingPoint:
+    """The last exit of a model without records, its accuracy as measured or published."""
+    row = last_exit_row(profile, model, dataset) if dataset is not None else None
+    return OperatingPoint(
+        name=f"{model}/{LastExit.kind}",
+        spec=PolicySpec(kind=LastExit.kind, model=model),
+        paths=None,
+        accuracy=row.accuracy if row else None,
+        accuracy_low=row.low if row else None,
+        source=row.source if row else None,
+    )
+
+
+def paths_of(kind: str, outcome: Outcome) -> Paths | None:
+    """Where rows leave under a policy; None for the last exit, which needs no staged model."""
+    if kind == LastExit.kind:
+        return None
+    return Paths(stop_share_K=outcome.stop_share_K, heads_K=tuple(bool(asked) for asked in outcome.heads_K))
+
+
+def _heads_are_measured(profile: Profile, model: str, device: str) -> bool:
+    settings = {setting[1] for setting in profile.settings_of(model) if setting[0] == device}
+    exits = range(len(profile.spec(model).exits))
+    return all(
+        1 in profile.batches(model, "head", exit, device=device, cores=cores) for exit in exits for cores in settings
+    )  # fmt: skip
+
+
+def _thin(evaluated: Sequence[Evaluated], last: Evaluated, max_drop: float) -> list[Evaluated]:
+    """The fastest on the frontier at each tolerated drop, fastest last; only those faster than the last exit."""
+    reference, slowest = last.outcome.accuracy, last.outcome.mean_s
+    assert slowest is not None
+    kept: list[Evaluated] = []
+    best = pareto(evaluated)
+    for drop in sorted({*(drop for drop in DROPS if drop <= max_drop), max_drop}):
+        enough = [one for one in best if one.outcome.accuracy >= reference - drop - ROUNDING]
+        faster = [one for one in enough if one.outcome.mean_s is not None and one.outcome.mean_s < slowest]
+        if faster and all(faster[0] is not one for one in kept):
+            kept.append(faster[0])
+    return kept
+
+
+def _numbered(chosen: Sequence[Evaluated]) -> list[tuple[int, Evaluated]]:
+    """Each with its number among those of its kind, 0 for the only one."""
+    kinds = [one.fitted.kind for one in chosen]
+    return [
+        (kinds[:place].count(one.fitted.kind) + 1 if kinds.count(one.fitted.kind) > 1 else 0, one)
+        for place, one in enumerate(chosen)
+    ]
+
+
+def _point(one: Evaluated, last: Outcome, number: int, validation: ExitRecords) -> OperatingPoint:
+    kind, model = one.fitted.kind, one.fitted.model
+    return OperatingPoint(
+        name=f"{model}/{kind}" + (f"-{number}" if number else ""),
+        spec=one.fitted.chosen(validation).to_spec(),
+        paths=paths_of(kind, one.outcome),
+        accuracy=one.outcome.accuracy,
+        accuracy_low=one.outcome.low,
+        source="measured",
+        drop=last.accuracy - one.outcome.accuracy,
+    )

@@ -1,0 +1,14 @@
+"""The solvers by name: functions of a problem and limits. A new one is a file in this folder and a line here."""
+
+from collections.abc import Callable
+
+from ttamer.planning.problem import Problem, Solution, SolveLimits
+from ttamer.planning.solvers.exhaustive import exhaustive
+from ttamer.planning.solvers.highs import highs
+
+Solver = Callable[[Problem, SolveLimits], Solution]
+
+SOLVERS: dict[str, Solver] = {
+    "highs": highs,
+    "exhaustive": exhaustive,
+}
