@@ -45,6 +45,13 @@ def number_rows(params: Mapping[str, Any], name: str, kind: str) -> Rows:
     return tuple(tuple(_number(value, what) for value in _sequence(row, what)) for row in _sequence(params[name], what))
 
 
+def integer_rows(params: Mapping[str, Any], name: str, kind: str) -> tuple[tuple[int, ...], ...]:
+    """The parameter as a list of rows of whole numbers, possibly of different lengths, else InputError."""
+    what = f"{name} of {kind}"
+    rows = (_sequence(row, what) for row in _sequence(params[name], what))
+    return tuple(tuple(_integer(value, what) for value in row) for row in rows)
+
+
 def plain_rows(rows: Rows) -> list[list[float]]:
     """Rows as lists, for a document."""
     return [list(row) for row in rows]

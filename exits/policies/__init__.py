@@ -5,6 +5,7 @@ from ttamer.exits.policies.fixed_exit import FixedExit
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.no_recall import NoRecall
 from ttamer.exits.policies.protocol import Policy
+from ttamer.exits.policies.record_recall import RecordRecall
 from ttamer.exits.policies.threshold import ConfidenceThreshold
 
 POLICIES: dict[str, type[Policy]] = {
@@ -13,4 +14,5 @@ POLICIES: dict[str, type[Policy]] = {
     "confidence-threshold": ConfidenceThreshold,
     "dynamic-index": DynamicIndex,
     "no-recall": NoRecall,
+    "record-recall": RecordRecall,
 }

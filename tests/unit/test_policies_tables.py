@@ -21,6 +21,7 @@ from ttamer.exits.exploration import no_recall_value, solve_line, solve_on_grid
 from ttamer.exits.policies.dynamic_index import DynamicIndex
 from ttamer.exits.policies.no_recall import NoRecall, gains
 from ttamer.exits.policies.protocol import ExitCosts
+from ttamer.exits.policies.record_recall import RecordRecall
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords
 
@@ -213,3 +214,51 @@ def test_tables_that_do_not_fit_are_refused_by_name(change: dict[str, object], m
     assert DynamicIndex.from_params(params).params() == params
     with pytest.raises(InputError, match=message):
         DynamicIndex.from_params({**params, **change})
+
+
+def test_each_action_of_record_recall_does_what_it_says() -> None:
+    params = {
+        "heads": [0, 1],
+        "edges": [[0.6], [0.6]],
+        "loss": [[0.5, 0.1], [0.5, 0.1]],
+        "earlier_edges": [[0.3]],
+        "action": [[2, 0], [0, 1, 0, 0]],  # unsure at head 1: here if the earlier loss is low, earlier if it is high
+        "price": 0.1,
+    }
+    policy = RecordRecall.from_params(params)
+    assert policy.params() == params
+    confidence_NK = np.array([[0.9, 0.5], [0.5, 0.9], [0.5, 0.5]])
+    decision = policy.decide(records_of(confidence_NK, np.zeros((3, 2), dtype=np.bool_)))
+    assert decision.stop_N.tolist() == [0, 1, 1]
+    assert decision.answer_N.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("action", [[[2, 1], [0, 0, 0, 0]], [[2, 0], [0, 2, 0, 0]], [[3, 0], [0, 0, 0, 0]]])
+def test_actions_that_are_impossible_at_their_head_are_refused(action: list[list[int]]) -> None:
+    params = {"heads": [0, 1], "edges": [[0.6]] * 2, "loss": [[0.5, 0.1]] * 2, "earlier_edges": [[0.3]], "price": 0.1}
+    with pytest.raises(InputError, match="impossible step"):
+        RecordRecall.from_params({**params, "action": action})
+
+
+def test_record_recall_realizes_less_than_the_plain_index_where_sure_early_answers_stay_wrong() -> None:
+    """The index believes that nothing later speaks about an earlier answer; on records that costs errors."""
+    costs, records = even_costs(), plausible_records(24, 8000)
+    calibration = plausible_records(25, 4000, split="calibration")
+
+    def objective(policy: DynamicIndex | RecordRecall) -> float:
+        outcome = evaluate(policy, records, costs)
+        assert outcome.mean_s is not None
+        return 1 - outcome.accuracy + policy.price * outcome.mean_s / 0.0061
+
+    plain = [objective(one) for one in DynamicIndex.family(calibration, costs)[10:35:4]]
+    learned = [objective(one) for one in RecordRecall.family(calibration, costs)[10:35:4]]
+    assert np.mean(learned) < np.mean(plain)
+
+
+def test_the_calibrated_losses_promise_more_than_recall_keeps() -> None:
+    """Confidence is not a loss: the reason why realized accuracy on validation, not the chain, chooses the policy."""
+    costs, records = even_costs(), plausible_records(24, 8000)
+    policy = DynamicIndex.family(plausible_records(25, 4000, split="calibration"), costs)[15]
+    chain = fit_chain(plausible_records(25, 4000, split="calibration"), policy.heads)
+    promised = solve_line(chain.priced(costs.step_shares(policy.heads), policy.price)).expected_loss
+    assert 1 - evaluate(policy, records, costs).accuracy > promised + 0.02

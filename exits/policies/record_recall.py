@@ -1,0 +1,178 @@
+"""Recall learned from the records themselves: answer here, answer with the best earlier head, or go on.
+
+Backward induction in which every cell of the table averages the realized error and the realized
+cost-to-go of the calibration samples in it. Unlike the dynamic index it does not assume that
+later heads say nothing about an earlier answer: a sure but wrong early head stays sure.
+
+Axes: N samples, K exits, A active heads, S bins of a head, T bins of the best earlier loss.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ttamer.exits.active_heads import Heads, head_choices, head_mask
+from ttamer.exits.confidence_chain import PRICES, ConfidenceChain, bin_of, fit_chain, quantile_edges, require_tables
+from ttamer.exits.parameters import Rows, integer_rows, integers, number, number_rows, plain_rows, require_names
+from ttamer.exits.policies.protocol import Decision, ExitCosts
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.records import ExitRecords, Floats, Ints
+
+NAMES = ("heads", "edges", "loss", "earlier_edges", "action", "price")
+ANSWER, RECALL, GO_ON = range(3)
+EARLIER_BINS = 2  # more cells lost on held-out records, up to 10,000 of them
+CELL_PRIOR = 10.0  # samples' worth of the bin's mean, whatever the earlier loss, in every cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRecall:
+    """Act by this head's bin and the bin of the best earlier loss: 0 answers here, 1 answers earlier, 2 goes on.
+
+    edges: inner edges of each head's confidence bins. loss: calibrated error of each bin, which says which earlier head
+    is best. earlier_edges: for each head but the first, inner edges of the bins of the best earlier loss. action: for
+    each head, its bins times those bins, row after row. price: the errors one run of the backbone was worth.
+    Raises InputError where tables and bins disagree.
+    """
+
+    heads: Heads
+    edges: Rows
+    loss: Rows
+    earlier_edges: Rows
+    action: tuple[tuple[int, ...], ...]
+    price: float
+
+    kind: ClassVar[str] = "record-recall"
+
+    def __post_init__(self) -> None:
+        require_tables(self.kind, self.heads, self.edges, [("loss", self.loss, len(self.heads))])
+        cells = [(len(e) + 1) * (len(b) + 1) for e, b in zip(self.edges, ((), *self.earlier_edges), strict=False)]
+        if [len(row) for row in self.action] != cells or len(cells) != len(self.heads):
+            raise InputError(f"action of {self.kind} does not fit its bins {cells}", remedy="fit the policy anew")
+        possible = all(ANSWER <= action <= GO_ON for row in self.action for action in row)
+        if not possible or RECALL in self.action[0] or GO_ON in self.action[-1]:
+            raise InputError(
+                f"action of {self.kind} holds an impossible step",
+                remedy="0 answers here, 1 answers earlier (not at the first head), 2 goes on (not at the last)",
+            )
+
+    def params(self) -> dict[str, Any]:
+        """Active heads, tables and price."""
+        return {
+            "heads": list(self.heads),
+            "edges": plain_rows(self.edges),
+            "loss": plain_rows(self.loss),
+            "earlier_edges": plain_rows(self.earlier_edges),
+            "action": [list(row) for row in self.action],
+            "price": self.price,
+        }
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> Self:
+        """The policy with these tables. Raises InputError on a missing or impossible one."""
+        require_names(params, NAMES, cls.kind)
+        return cls(
+            heads=integers(params, "heads", cls.kind),
+            edges=number_rows(params, "edges", cls.kind),
+            loss=number_rows(params, "loss", cls.kind),
+            earlier_edges=number_rows(params, "earlier_edges", cls.kind),
+            action=integer_rows(params, "action", cls.kind),
+            price=number(params, "price", cls.kind),
+        )
+
+    def heads_K(self, exits: int) -> NDArray[np.bool_]:
+        """The active heads. Raises InputError unless the last of them is the last of K exits."""
+        return head_mask(self.heads, exits)
+
+    def decide(self, records: ExitRecords) -> Decision:
+        """Each sample walks the active heads until its cell answers."""
+        self.heads_K(records.exits)
+        stop_N, answer_N = np.empty((2, records.samples), dtype=np.int64)
+        left_N = np.arange(records.samples)
+        best_N, holder_N = np.full(records.samples, np.inf), np.zeros(records.samples, dtype=np.int64)
+        tables = zip(self.heads, self.edges, self.loss, ((), *self.earlier_edges), self.action, strict=True)
+        for head, edges, loss, earlier_edges, action in tables:
+            bin_N = bin_of(records.confidence_NK[left_N, head], edges)
+            action_N = np.asarray(action)[_cell(bin_N, best_N, earlier_edges)]
+            stops_N = action_N != GO_ON
+            answer_N[left_N[stops_N]] = np.where(action_N == ANSWER, head, holder_N)[stops_N]
+            stop_N[left_N[stops_N]] = head
+            loss_N = np.asarray(loss)[bin_N]
+            holder_N = np.where(loss_N <= best_N, head, holder_N)[~stops_N]
+            best_N, left_N = np.minimum(loss_N, best_N)[~stops_N], left_N[~stops_N]
+        return Decision(stop_N, answer_N)
+
+    @classmethod
+    def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
+        """The tables for a range of prices and several sets of active heads."""
+        return [policy for heads in head_choices(calibration.exits) for policy in cls._fit(calibration, costs, heads)]
+
+    @classmethod
+    def _fit(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Iterator[Self]:
+        chain = fit_chain(calibration, heads)
+        walk = _walk(calibration, chain)
+        share_A = costs.step_shares(heads)
+        for price in PRICES.tolist():
+            yield cls(
+                heads=heads,
+                edges=tuple(tuple(row.tolist()) for row in chain.edges),
+                loss=tuple(tuple(row.tolist()) for row in chain.loss),
+                earlier_edges=tuple(tuple(step.earlier_edges.tolist()) for step in walk[1:]),
+                action=_induce(walk, price * share_A),
+                price=price,
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """The calibration samples at one head: their cell, and whether this and the best earlier answer are wrong."""
+
+    earlier_edges: Floats
+    bins: int
+    cell_N: Ints
+    wrong_N: Floats
+    earlier_wrong_N: Floats  # infinite at the first head, which has nothing to recall
+
+
+def _cell(bin_N: Ints, best_N: Floats, earlier_edges: Floats | Sequence[float]) -> Ints:
+    return bin_N * (len(earlier_edges) + 1) + bin_of(best_N, earlier_edges)
+
+
+def _walk(calibration: ExitRecords, chain: ConfidenceChain) -> list[_Step]:
+    wrong_NK = (~calibration.correct_NK()).astype(np.float64)
+    best_N, earlier_wrong_N = np.full((2, calibration.samples), np.inf)
+    steps: list[_Step] = []
+    for head, edges, loss in zip(chain.heads, chain.edges, chain.loss, strict=True):
+        bin_N = bin_of(calibration.confidence_NK[:, head], edges)
+        earlier_edges = quantile_edges(best_N, EARLIER_BINS) if steps else np.empty(0)
+        cell_N = _cell(bin_N, best_N, earlier_edges)
+        steps.append(_Step(earlier_edges, len(edges) + 1, cell_N, wrong_NK[:, head], earlier_wrong_N))
+        earlier_wrong_N = np.where(loss[bin_N] <= best_N, wrong_NK[:, head], earlier_wrong_N)
+        best_N = np.minimum(loss[bin_N], best_N)
+    return steps
+
+
+def _induce(walk: Sequence[_Step], cost_A: Floats) -> tuple[tuple[int, ...], ...]:
+    """The best action of every cell of every head, from the last head to the first."""
+    go_on_N = np.full(len(walk[-1].wrong_N), np.inf)
+    actions: list[tuple[int, ...]] = []
+    for step, cost in zip(reversed(walk), reversed(cost_A.tolist()), strict=True):
+        choices = [step.wrong_N, step.earlier_wrong_N, go_on_N]  # in the order ANSWER, RECALL, GO_ON: it breaks ties
+        action_C = np.argmin([_cell_means(step, choice_N) for choice_N in choices], axis=0)
+        go_on_N = np.choose(action_C[step.cell_N], choices) + cost
+        actions.append(tuple(action_C.tolist()))
+    return tuple(reversed(actions))
+
+
+def _cell_means(step: _Step, value_N: Floats) -> Floats:
+    """Mean of the values in every cell, drawn to the mean of its bin, which is drawn to the mean of all."""
+    width = len(step.earlier_edges) + 1
+    if not np.isfinite(value_N).all():
+        return np.full(step.bins * width, np.inf)
+    sum_ST = np.bincount(step.cell_N, weights=value_N, minlength=step.bins * width).reshape(step.bins, width)
+    count_ST = np.bincount(step.cell_N, minlength=step.bins * width).reshape(step.bins, width)
+    bin_S1 = sum_ST.sum(axis=1, keepdims=True) + CELL_PRIOR * value_N.mean()
+    bin_S1 /= count_ST.sum(axis=1, keepdims=True) + CELL_PRIOR
+    return np.asarray(((sum_ST + CELL_PRIOR * bin_S1) / (count_ST + CELL_PRIOR)).ravel())
