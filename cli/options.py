@@ -1,16 +1,16 @@
-"""Options that several commands share, and the parsers that give a wrong value one clear sentence."""
+"""Options that several commands share.
 
-from collections.abc import Callable
+Quantities and lists arrive as text and are parsed inside the command, so that a wrong one is an
+InputError like any other: one sentence, one remedy, exit code 2.
+"""
+
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
-
-T = TypeVar("T")
 
 
 class Format(StrEnum):
@@ -21,17 +21,11 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
-def _as_parameter(parse: Callable[[str, str], T], what: str) -> Callable[[str], T]:
-    """A parser for typer: an InputError becomes a usage error (exit 2) that shows its remedy."""
+class Device(StrEnum):
+    """Where a model runs."""
 
-    def parameter(text: str) -> T:
-        try:
-            return parse(text, what)
-        except InputError as error:
-            raise typer.BadParameter(str(error)) from None
-
-    parameter.__name__ = what
-    return parameter
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 def integers(text: str, what: str) -> tuple[int, ...]:
@@ -45,23 +39,20 @@ def integers(text: str, what: str) -> tuple[int, ...]:
     return tuple(sorted(numbers))
 
 
-def names(text: str, what: str) -> tuple[str, ...]:
-    """The names in a comma-separated list."""
+def names(text: str | None, what: str) -> tuple[str, ...]:
+    """The names in a comma-separated list; none where the option was left out."""
+    if text is None:
+        return ()
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     if not found:
         raise InputError(f"{what} {text!r} names nothing", remedy="write it like resnet18,resnet50")
     return found
 
 
-duration = _as_parameter(parse_duration_s, "duration")
-rate = _as_parameter(parse_rate_rps, "rate")
-fraction = _as_parameter(parse_fraction, "fraction")
-integer_list = _as_parameter(integers, "list")
-name_list = _as_parameter(names, "names")
-
 ProfileName = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME", help="Profile by name (in profiles/) or folder.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed on stdout.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where the model runs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random; recorded in what is written.")]
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan written by ttamer plan.")]

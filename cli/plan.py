@@ -5,40 +5,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttamer.cli import options, render
-from ttamer.cli.options import Format, FormatOption, ProfileName
+from ttamer.cli import render
+from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, names
 
 if TYPE_CHECKING:
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.profile import Profile
     from ttamer.profiles.service import Service
 
-EXAMPLE = "Example: ttamer plan --slo 200ms --rate 20rps --cores 8 --max-drop 1%"
-
 
 def run(
-    slo: Annotated[
-        float, typer.Option("--slo", parser=options.duration, metavar="DURATION", help="Bound on the sojourn time.")
-    ],
-    rate: Annotated[float, typer.Option("--rate", parser=options.rate, metavar="RATE", help="Load to serve.")] = "1rps",  # type: ignore[assignment]  # a default is parsed like a typed value
-    quantile: Annotated[
-        float, typer.Option(parser=options.fraction, metavar="PERCENT", help="Share of requests within the SLO.")
-    ] = "99%",  # type: ignore[assignment]
+    slo: Annotated[str, typer.Option("--slo", metavar="DURATION", help="Bound on the sojourn time.")],
+    rate: Annotated[str, typer.Option("--rate", metavar="RATE", help="Load to serve.")] = "1rps",
+    quantile: Annotated[str, typer.Option(metavar="PERCENT", help="Share of requests within the SLO.")] = "99%",
     cores: Annotated[int | None, typer.Option(min=1, help="Core budget; default: the profiled machine's.")] = None,
-    max_drop: Annotated[
-        float | None,
-        typer.Option(parser=options.fraction, metavar="PERCENT", help="Most accuracy an exit policy may lose."),
-    ] = None,
+    max_drop: Annotated[str, typer.Option(metavar="PERCENT", help="Most accuracy an exit policy may lose.")] = "100%",
     models: Annotated[
-        tuple[str, ...] | None,
-        typer.Option(parser=options.name_list, metavar="M,M", help="Models to choose from; default: all comparable."),
+        str | None,
+        typer.Option(metavar="M,M", help="Models to choose from; default: all comparable."),
     ] = None,
     policies: Annotated[
-        tuple[str, ...] | None,
-        typer.Option(parser=options.name_list, metavar="P,P", help="Exit policies to choose from; default: all."),
+        str | None,
+        typer.Option(metavar="P,P", help="Exit policies to choose from; default: all."),
     ] = None,
     mix: Annotated[bool, typer.Option(help="Whether several models may share the load.")] = True,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: DeviceOption = Device.CPU,
     cost_weight: Annotated[
         float, typer.Option(min=0, help="Accuracy (fraction) that one core must buy to be used.")
     ] = 1e-3,
@@ -54,20 +45,24 @@ def run(
     """
     from ttamer.planning.planner import plan_service
     from ttamer.profiles.provenance import capture
-    from ttamer.profiles.service import Limits, Service, Stage, Weights
+    from ttamer.profiles.service import Service
     from ttamer.profiles.shelf import profile_folder, read_profile
+    from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
 
     measured = read_profile(profile_folder(profile))
-    service = Service(
-        slo_s=slo,
-        quantile=quantile,
-        rate_rps=rate,
-        stages=(Stage(models=models or (), policies=policies or ()),),
-        limits=Limits(cores=cores or _cores_of(measured)),
-        weights=Weights(cost=cost_weight),
-        max_drop=1.0 if max_drop is None else max_drop,
-        mix=mix,
-        device=device,
+    service = Service.parse(
+        {
+            "slo_s": parse_duration_s(slo, "--slo"),
+            "quantile": parse_fraction(quantile, "--quantile"),
+            "rate_rps": parse_rate_rps(rate, "--rate"),
+            "stages": [{"models": names(models, "--models"), "policies": names(policies, "--policies")}],
+            "limits": {"cores": cores or _cores_of(measured)},
+            "weights": {"cost": cost_weight},
+            "max_drop": parse_fraction(max_drop, "--max-drop"),
+            "mix": mix,
+            "device": device.value,
+        },
+        "the service",
     )
     plan = plan_service(service, measured)
     provenance = capture(inputs=[measured.require_folder() / "latency.parquet"])

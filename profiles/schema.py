@@ -16,15 +16,18 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     @classmethod
-    def parse(cls, content: Mapping[str, Any], path: Path) -> Self:
-        """The record in plain data. Raises DocumentError that names the first wrong field and its value."""
+    def parse(cls, content: Mapping[str, Any], path: Path | str) -> Self:
+        """The record in plain data; `path` says where it comes from.
+
+        Raises DocumentError that names the first wrong field and its value.
+        """
         try:
             return cls.model_validate(content)
         except ValidationError as error:
             raise _first_problem(error, cls, path) from None
 
 
-def _first_problem(error: ValidationError, document: type[BaseModel], path: Path) -> DocumentError:
+def _first_problem(error: ValidationError, document: type[BaseModel], path: Path | str) -> DocumentError:
     first = error.errors()[0]
     where = ".".join(str(step) for step in first["loc"])
     if first["type"] == "extra_forbidden":

@@ -1,0 +1,161 @@
+"""`ttamer fit`: train exit heads on a frozen backbone and record what every exit answers."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ttamer.cli import render
+from ttamer.cli.options import Format, FormatOption, ProfileName, Seed
+from ttamer.cli.progress import Advance, progress
+
+if TYPE_CHECKING:
+    from ttamer.cli.models import ModelChoice
+    from ttamer.exits.fitting import FitResult
+    from ttamer.exits.fitting import Progress as FitProgress
+    from ttamer.profiles.profile import ModelSpec, Profile
+
+
+def run(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name (resnet20) or a Hugging Face folder.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE", help="digits, a folder of class folders, a Parquet or CSV file, or cifar10, ..."
+        ),
+    ] = "digits",
+    weights: Annotated[
+        str | None, typer.Option(metavar="FILE|DEFAULT", help="The backbone's weights; a folder brings its own.")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Kind of head: gap or pool4 (images), mean or cls (texts).")] = None,
+    target: Annotated[str, typer.Option(help="What heads learn: label, or teacher (the backbone's answer).")] = "label",
+    expect_accuracy: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Fit nothing unless the backbone reaches this on test data.")
+    ] = None,
+    train_backbone: Annotated[
+        bool, typer.Option("--train-backbone", help="Train a small CIFAR ResNet on the data first.")
+    ] = False,
+    max_fit: Annotated[int | None, typer.Option(min=1, help="Most samples to fit heads on.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Length of texts in tokens.")] = None,
+    resize: Annotated[bool, typer.Option("--resize", help="Scale images to the model's input size.")] = False,
+    seed: Seed = 0,
+    profile: ProfileName = "local",
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Train exit heads after every block of a frozen backbone, and record what every exit answers.
+
+    Calibration, validation and test are disjoint parts of the data that heads were not fitted on.
+
+    Example: ttamer fit resnet20 --data digits --train-backbone
+    """
+    from ttamer.cli.models import choose_model, existing_profile
+    from ttamer.exits.datasets import open_source
+    from ttamer.exits.fitting import fit_heads, save_fit
+    from ttamer.exits.loading import load
+    from ttamer.profiles.shelf import profile_folder
+    from ttamer.profiles.units import parse_fraction
+
+    expected = None if expect_accuracy is None else parse_fraction(expect_accuracy, "--expect-accuracy")
+    folder = profile_folder(profile)
+    known = existing_profile(folder)
+    choice = choose_model(model, known, weights=weights, head=head, tokens=tokens)
+    source = open_source(data, seed=seed, max_fit=max_fit)
+    with progress("fitting") as advance:
+        if train_backbone:
+            choice = _trained(choice, source, folder, seed, advance)
+        staged = load(**{**choice.arguments, "heads_file": None}, seed=seed)
+        result = fit_heads(
+            staged, source, target=target, expect_accuracy=expected, resize=resize, seed=seed, progress=_shares(advance)
+        )
+    save_fit(folder, result)
+    _update_profile(folder, known, choice, staged.spec, result, seed)
+    if format is Format.TABLE:
+        _print(result, staged.spec, source.name)
+        render.say(
+            f"wrote {folder}; next: ttamer profile {staged.spec.name}{'' if profile == 'local' else f' -p {profile}'}"
+        )
+    else:
+        render.document({"rows": _rows(result, staged.spec)}, format)
+
+
+def _shares(advance: Advance) -> "FitProgress":
+    return lambda what, share: advance(100 * share, 100, what)
+
+
+def _update_profile(
+    folder: Path, known: "Profile | None", choice: "ModelChoice", spec: "ModelSpec", result: "FitResult", seed: int
+) -> None:
+    """Put the model and its accuracies into the profile; timings of another architecture no longer count."""
+    from ttamer.profiles.profile import Profile
+    from ttamer.profiles.provenance import capture
+    from ttamer.profiles.shelf import write_profile
+    from ttamer.profiling.machine import read_machine
+
+    base = known or Profile(name=folder.name, machine=read_machine(), models={}, latency=())
+    timed = choice.identity()
+    latency = tuple(p for p in base.latency if p.key.model != spec.name or p.spec_digest == timed)
+    if len(latency) < len(base.latency):
+        render.say(f"timings of {spec.name!r} were taken with another shape or head: profile it again")
+    others = tuple(row for row in base.accuracy if (row.model, row.source) != (spec.name, "measured"))
+    updated = replace(
+        base,
+        models={**base.models, spec.name: spec},
+        latency=latency,
+        accuracy=(*others, *result.accuracy),
+        provenance=capture(seed=seed),
+    )
+    write_profile(folder, updated)
+
+
+def _rows(result: "FitResult", spec: "ModelSpec") -> list[dict[str, object]]:
+    accuracy = {(row.exit, row.split): row for row in result.accuracy}
+    return [
+        {
+            "exit": fitted.exit,
+            "name": fitted.name,
+            "temperature": fitted.temperature,
+            "ece_before": fitted.before.ece,
+            "ece_after": fitted.after.ece,
+            **{f"accuracy_{split}": accuracy[fitted.exit, split].accuracy for split in ("validation", "test")},
+            "test_low": accuracy[fitted.exit, "test"].low,
+            "test_high": accuracy[fitted.exit, "test"].high,
+            "head": "backbone's own" if fitted.exit == len(spec.exits) - 1 and result.backbone else spec.head,
+        }
+        for fitted in result.calibration
+    ]
+
+
+def _print(result: "FitResult", spec: "ModelSpec", source: str) -> None:
+    sizes = ", ".join(f"{records.samples:,} {split}" for split, records in result.records.items())
+    if result.backbone:
+        own = result.backbone
+        print(
+            f"Backbone {spec.name}: {render.percent(own.accuracy, 2)} on {own.samples:,} test samples of {source}"
+            f" ({render.percent(own.low, 2)} to {render.percent(own.high, 2)})"
+        )
+    rows = [
+        (
+            str(row["exit"]), str(row["name"]), str(row["head"]), render.percent(row["accuracy_test"]),
+            f"{render.percent(row['test_low'])} to {render.percent(row['test_high'])}",
+            render.percent(row["accuracy_validation"]), f"{row['temperature']:.2f}",
+            f"{row['ece_before']:.3f} to {row['ece_after']:.3f}",
+        )
+        for row in _rows(result, spec)
+    ]  # fmt: skip
+    columns = (
+        "exit",
+        "after",
+        "head",
+        "test accuracy",
+        "95 % interval",
+        "validation",
+        "temperature",
+        "calibration error",
+    )
+    render.table(columns, rows, title=f"Exits of {spec.name} on {source} ({sizes})")
+
+
+def _trained(choice: "ModelChoice", source: object, folder: Path, seed: int, advance: Advance) -> "ModelChoice":
+    """The model with a backbone trained on the source's fit split, its weights beside the heads."""
+    raise AssertionError

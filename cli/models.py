@@ -1,0 +1,87 @@
+"""Which model a command means: a name, a folder, or one that the profile already knows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ttamer.profiles.errors import DocumentError, InputError
+from ttamer.profiles.profile import Profile
+from ttamer.profiles.shelf import heads_path, read_profile
+
+FACTORY = "ttamer.exits.loading:load"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model's name and the arguments of `ttamer.exits.loading.load` that build it."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def identity(self) -> str:
+        """Hash of what a timing depends on: the architecture, not the values of its weights."""
+        from ttamer.exits.catalog import resolve
+
+        entry = resolve(self.arguments["model"])
+        shape = self.arguments.get("input_shape") or entry.input_shape
+        head = self.arguments.get("head") or entry.heads[0]
+        timed = [entry.name, entry.family, self.arguments.get("classes") or entry.classes, list(shape), head]
+        return hashlib.sha256(json.dumps(timed).encode()).hexdigest()[:12]
+
+
+def existing_profile(folder: Path) -> Profile | None:
+    """The profile in a folder, None where there is none yet. A damaged one is an error, not nothing."""
+    return read_profile(folder) if (folder / "profile.yaml").is_file() else None
+
+
+def choose_model(
+    name_or_path: str,
+    profile: Profile | None,
+    *,
+    weights: str | None = None,
+    head: str | None = None,
+    tokens: int | None = None,
+) -> ModelChoice:
+    """The model meant. What the profile knows of it (weights, classes, shape, heads) holds unless told otherwise.
+
+    Raises InputError for an unknown name and for a weights file that is not there.
+    """
+    from ttamer.exits.catalog import resolve
+
+    if weights and weights.lower() not in ("random", "default") and not Path(weights).is_file():
+        raise DocumentError(
+            f"there is no weights file {weights}", remedy="give a .safetensors or .pth file, or DEFAULT"
+        )
+    if profile is not None and name_or_path in profile.models and weights is None:
+        return _known(name_or_path, profile, head)
+    entry = resolve(name_or_path)
+    if tokens is not None and len(entry.input_shape) != 1:
+        raise InputError(f"{entry.name!r} reads images, not tokens", remedy="leave --tokens out")
+    arguments = {
+        "model": str(entry.folder.resolve()) if entry.folder else name_or_path,
+        "weights": None if entry.folder else weights or "random",
+        "head": head,
+        "input_shape": None if tokens is None else [tokens],
+    }
+    return ModelChoice(entry.name, {key: value for key, value in arguments.items() if value is not None})
+
+
+def _known(name: str, profile: Profile, head: str | None) -> ModelChoice:
+    spec = profile.spec(name)
+    heads_file = heads_path(profile.require_folder(), name)
+    from_folder = Path(spec.source).is_dir()
+    named = spec.weights in ("random", "default")
+    arguments: dict[str, Any] = {
+        "model": spec.source if from_folder else name,
+        "head": head or spec.head,
+        "classes": spec.classes,
+        "input_shape": list(spec.input_shape),
+    }
+    if not from_folder:
+        arguments["weights"] = spec.weights if named else spec.source
+    if heads_file.is_file() and head in (None, spec.head):
+        arguments["heads_file"] = str(heads_file.resolve())
+    return ModelChoice(name, arguments)

@@ -1,0 +1,181 @@
+"""`ttamer profile`: measure latency by batch size and cores, stage by stage."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ttamer.cli import render
+from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, integers
+from ttamer.cli.progress import Advance, progress
+
+if TYPE_CHECKING:
+    from ttamer.cli.models import ModelChoice
+    from ttamer.profiles.profile import LatencyPoint, Profile
+    from ttamer.profiling.request import SweepEvent, SweepRequest
+
+DEFAULT_MODELS = ("resnet18", "resnet34", "resnet50", "bert-mini")
+DEFAULT_BATCHES, QUICK_BATCHES = "1,2,4,8", "1,4"
+
+
+def run(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...", help="Names (resnet18, resnet20, bert-mini, ...) or Hugging Face folders."
+        ),
+    ] = None,
+    batches: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Batch sizes; default 1,2,4,8 (quick 1,4).")
+    ] = None,
+    cores: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Core counts; default 1,2,4,... of this machine.")
+    ] = None,
+    device: DeviceOption = Device.CPU,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|DEFAULT", help="Weights of one model; default: random, enough for latency."),
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="Kind of the early heads: gap, pool4, mean, cls.")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="Length of texts in tokens; default 128.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
+    profile: ProfileName = "local",
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """Measure the latency of models by batch size and cores: whole, stage by stage and head by head.
+
+    A stopped run goes on where it was when the same command is given again.
+
+    Example: ttamer profile resnet18 bert-mini --quick
+    """
+    from ttamer.cli.models import choose_model, existing_profile
+    from ttamer.profiles.errors import InputError
+    from ttamer.profiles.shelf import profile_folder
+    from ttamer.profiling.sweep import plan_sweep, run_sweep
+
+    if weights and len(models or ()) != 1:
+        raise InputError(
+            "--weights belongs to one model", remedy="name that model and profile the others by themselves"
+        )
+    folder = profile_folder(profile)
+    known = existing_profile(folder)
+    chosen = [
+        choose_model(name, known, weights=weights, head=head, tokens=tokens) for name in models or DEFAULT_MODELS
+    ]  # fmt: skip
+    request = _request(
+        folder.name,
+        chosen,
+        integers(batches or (QUICK_BATCHES if quick else DEFAULT_BATCHES), "--batches"),
+        integers(cores, "--cores") if cores else None,
+        device,
+        quick,
+    )
+    if dry_run:
+        planned = plan_sweep(request, folder)
+        print(
+            f"{planned.points_todo()} points to measure, {len(planned.finished)} finished,"
+            f" about {planned.estimated_s:.0f} s"
+        )
+        return
+    with progress("profiling") as advance:
+        measured = run_sweep(request, folder, on_event=_follow(advance))
+    measured = _with_published_accuracy(measured, folder)
+    if format is Format.TABLE:
+        _print(measured, [choice.name for choice in chosen])
+        render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{'' if profile == 'local' else f' -p {profile}'}")
+    else:
+        render.document({"rows": _rows(measured, [choice.name for choice in chosen])}, format)
+
+
+def _request(
+    name: str,
+    chosen: list["ModelChoice"],
+    batches: tuple[int, ...],
+    cores: tuple[int, ...] | None,
+    device: str,
+    quick: bool,
+) -> "SweepRequest":
+    from ttamer.cli.models import FACTORY
+    from ttamer.profiling.budgets import BUDGETS
+    from ttamer.profiling.machine import allowed_cpus
+    from ttamer.profiling.request import ModelRequest, SweepRequest
+    from ttamer.profiling.target import TargetSource
+
+    allowed = len(allowed_cpus()) if device == "cpu" else 1
+    powers = tuple(sorted({1 << n for n in range(allowed.bit_length()) if 1 << n <= allowed} | {allowed}))
+    return SweepRequest(
+        name=name,
+        models=tuple(
+            ModelRequest(
+                name=c.name, source=TargetSource(factory=FACTORY, arguments=c.arguments, identity=c.identity())
+            )
+            for c in chosen
+        ),
+        batches=batches,
+        cores=cores or powers,
+        device=device,
+        budget=BUDGETS["quick" if quick else "default"],
+    )
+
+
+def _follow(advance: Advance) -> "Callable[[SweepEvent], None]":
+    def follow(event: "SweepEvent") -> None:
+        where = f"{event.model} on {event.cores} cores" + (f", batch {event.batch}" if event.batch else "")
+        advance(event.done, event.total, where, event.remaining_s)
+        if event.kind in ("retry", "failed"):
+            render.say(f"{event.kind}: {where}: {event.message}" + (f" ({event.remedy})" if event.remedy else ""))
+
+    return follow
+
+
+def _with_published_accuracy(profile: "Profile", folder: Path) -> "Profile":
+    """The profile with the accuracies that torchvision publishes for its models, marked as published."""
+    from ttamer.exits.published import published_accuracy
+    from ttamer.profiles.shelf import write_profile
+
+    known = {(row.model, row.source) for row in profile.accuracy}
+    rows = [
+        row for model in profile.models for row in published_accuracy(model) if (row.model, row.source) not in known
+    ]
+    return write_profile(folder, replace(profile, accuracy=(*profile.accuracy, *rows))) if rows else profile
+
+
+def _whole_points(profile: "Profile", models: list[str]) -> "list[LatencyPoint]":
+    points = [point for point in profile.latency if point.key.part == "whole" and point.key.model in models]
+    return sorted(points, key=lambda p: (models.index(p.key.model), p.key.device, p.key.cores, p.key.batch))
+
+
+def _rows(profile: "Profile", models: list[str]) -> list[Mapping[str, object]]:
+    return [
+        {
+            **asdict(point.key),
+            "median_s": point.samples.median_s(),
+            "slowest_s": max(point.samples.seconds),
+            "samples": len(point.samples),
+            "peak_memory_bytes": point.peak_memory_bytes,
+            "load_time_s": point.load_time_s,
+            "verdict": point.verdict,
+        }
+        for point in _whole_points(profile, models)
+    ]
+
+
+def _print(profile: "Profile", models: list[str]) -> None:
+    rows = []
+    for point in _whole_points(profile, models):
+        median_s, (low_s, high_s) = point.samples.median_s(), point.samples.interval_s(0.5)
+        rows.append((
+            point.key.model, str(point.key.cores), str(point.key.batch), render.seconds(median_s),
+            f"{render.seconds(low_s)} to {render.seconds(high_s)}", render.seconds(max(point.samples.seconds)),
+            str(len(point.samples)), render.rate(point.key.batch / median_s),
+            render.mebibytes(point.peak_memory_bytes), point.verdict,
+        ))  # fmt: skip
+    columns = ("model", "cores", "batch", "median", "95 % interval", "slowest", "n", "throughput", "memory", "verdict")
+    cpu = profile.machine.facts.get("cpu") or "this machine"
+    render.table(columns, rows, title=f"Profile {profile.name!r} on {cpu}")
+    for row in profile.accuracy:
+        if row.model in models and row.source == "published":
+            print(f"{row.model}: {render.percent(row.accuracy, 2)} on {row.dataset} ({row.source})")
