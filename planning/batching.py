@@ -27,7 +27,8 @@ def utilization(law: ServiceLaw, rate_rps: float, timeout_s: float) -> float:
         return min(1.0, full)
     size_share_B = _batch_size_share_B(law, rate_rps, timeout_s, full)
     requests = float(size_share_B @ np.arange(law.batch + 1))
-    return min(1.0, rate_rps * float(size_share_B @ law.mean_s_B) / requests)
+    busy = rate_rps * float(size_share_B @ law.mean_s_B) / requests
+    return busy if busy < 1 else full  # the chain is cut short where batches are practically always full
 
 
 def _batch_size_share_B(law: ServiceLaw, rate_rps: float, timeout_s: float, full: float) -> Floats:
@@ -75,7 +76,7 @@ def _poisson_A(mean: float, most: int) -> Floats:
     """Poisson probabilities of 0..most."""
     count_A = np.arange(most + 1)
     if mean <= 0:
-        return (count_A == 0).astype(float)
+        return np.asarray(count_A == 0, dtype=np.float64)
     log_factorial_A = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
     return np.asarray(np.exp(count_A * math.log(mean) - mean - log_factorial_A))
 

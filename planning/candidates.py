@@ -111,8 +111,14 @@ def stage_quantile(quantile: float, stages: int) -> float:
 
 
 def enumerate_servers(
-    profile: Profile, stage: str, points: Sequence[OperatingPoint], *, device: str, quantile: float, most_batch: int | None
-) -> list[Server]:  # fmt: skip
+    profile: Profile,
+    stage: str,
+    points: Sequence[OperatingPoint],
+    *,
+    device: str,
+    quantile: float,
+    most_batch: int | None,
+) -> list[Server]:
     """Every operating point at every measured number of cores and batch size on the device."""
     timings: dict[tuple[str, int], Timings] = {}
     servers = []

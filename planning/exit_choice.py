@@ -7,17 +7,26 @@ Axes: K exits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ttamer.exits.evaluate import Evaluated, FittedPolicy, Outcome, evaluate_all, fit_candidates, pareto, refuse_overlap
+from ttamer.exits.evaluate import (
+    Evaluated,
+    FittedPolicy,
+    Outcome,
+    evaluate,
+    evaluate_all,
+    fit_candidates,
+    pareto,
+    refuse_overlap,
+)
 from ttamer.exits.policies import POLICIES
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts
 from ttamer.planning.model_choice import ModelChoice, has_records, last_exit_row
 from ttamer.planning.service_times import Paths
-from ttamer.profiles.errors import InputError
+from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.plan import PolicySpec
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.records import ExitRecords, Floats
@@ -114,6 +123,33 @@ def unrecorded_point(profile: Profile, model: str, dataset: str | None) -> Opera
         accuracy=row.accuracy if row else None,
         accuracy_low=row.low if row else None,
         source=row.source if row else None,
+    )
+
+
+def restored_point(profile: Profile, name: str, spec: PolicySpec, dataset: str | None) -> OperatingPoint:
+    """The operating point behind a policy in a plan, evaluated anew on the validation records it was chosen on.
+
+    Raises DocumentError if the records have changed since, InputError if the policy is impossible.
+    """
+    fitted = FittedPolicy.from_spec(spec)
+    if not spec.chosen_on:
+        return replace(unrecorded_point(profile, spec.model, dataset), name=name, spec=spec)
+    for split, seen in {**spec.fitted_on, **spec.chosen_on}.items():
+        if read_records(profile, spec.model, split).digest() != seen:
+            raise DocumentError(
+                f"the {split} records of {spec.model!r} have changed since the policy {name!r} was chosen",
+                remedy="plan anew",
+            )
+    validation = read_records(profile, spec.model, "validation")
+    outcome = evaluate(fitted, validation)
+    return OperatingPoint(
+        name=name,
+        spec=spec,
+        paths=paths_of(spec.kind, outcome),
+        accuracy=outcome.accuracy,
+        accuracy_low=outcome.low,
+        source="measured",
+        drop=float(validation.accuracy_K()[-1]) - outcome.accuracy,
     )
 
 

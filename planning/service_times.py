@@ -37,7 +37,7 @@ class Paths:
         """Of the rows that reach an exit, the share that goes on to the next; 0 at the last exit in use."""
         reach_K = np.cumsum(self.stop_share_K[::-1])[::-1]
         beyond_K = np.append(reach_K[1:], 0.0)
-        return np.clip(np.divide(beyond_K, reach_K, out=np.zeros_like(reach_K), where=reach_K > 0), 0.0, 1.0)
+        return np.asarray(np.clip(beyond_K / np.where(reach_K > 0, reach_K, 1.0), 0.0, 1.0))
 
 
 @dataclass(slots=True)
@@ -144,9 +144,10 @@ class Timings:
     def _curve_s_B(self, part: str, exit: int, batch: int, quantile: float | None) -> Floats:
         key, largest = (part, exit, quantile), max(self.batches(part, exit), default=0)
         if key not in self._curves or batch > largest:  # the profile refuses a batch beyond the measured ones
+            reach = max(batch, largest)
             self._curves[key] = self.profile.curve_s(
-                self.model, part, exit, device=self.device, cores=self.cores, up_to=max(batch, largest), quantile=quantile
-            )  # fmt: skip
+                self.model, part, exit, device=self.device, cores=self.cores, up_to=reach, quantile=quantile
+            )
         return self._curves[key][: batch + 1]
 
     def _cumulant_BT(self, part: str, exit: int, batch: int) -> Floats:
@@ -167,8 +168,8 @@ class Timings:
 
 
 def samples_short(points: list[LatencyPoint], quantile: float) -> tuple[int, int]:
-    """The fewest samples of any point, and how many the service level of this quantile needs."""
-    return min(len(point.samples) for point in points), quantile_samples_needed(service_level(quantile))
+    """The fewest samples of any point, and how many bound this quantile."""
+    return min(len(point.samples) for point in points), quantile_samples_needed(quantile)
 
 
 def worst_verdict(points: list[LatencyPoint], order: Mapping[str, int]) -> str:
@@ -184,11 +185,13 @@ def _parts(paths: Paths | None) -> list[tuple[str, int]]:
 
 
 def _thinned(ascending: Floats) -> Floats:
-    """At most ATOMS values: the middle of each run of equally many, and the largest of the last."""
+    """At most ATOMS values: the mean of each run of equally many, and the largest of the last."""
     if len(ascending) <= ATOMS:
         return ascending
-    runs = np.array_split(ascending, ATOMS)
-    return np.array([*(run.mean() for run in runs[:-1]), runs[-1].max()])
+    first = np.linspace(0, len(ascending), ATOMS + 1).astype(np.int64)
+    atoms = np.add.reduceat(ascending, first[:-1]) / np.diff(first)
+    atoms[-1] = ascending[-1]
+    return np.asarray(atoms)
 
 
 def _interpolate(at: np.ndarray, known: list[int], values_BT: Floats) -> Floats:
@@ -219,4 +222,4 @@ def _log_mix(share: float, exponent_BT: Floats) -> Floats:
     """ln(1 − share + share × exp(exponent))."""
     if share == 0.0:
         return np.zeros_like(exponent_BT)
-    return np.logaddexp(np.log1p(-share) if share < 1 else -np.inf, np.log(share) + exponent_BT)
+    return np.asarray(np.logaddexp(np.log1p(-share) if share < 1 else -np.inf, np.log(share) + exponent_BT))

@@ -7,13 +7,19 @@ import pulp
 
 from ttamer.planning.constraints import rows
 from ttamer.planning.problem import Problem, Solution, SolveLimits, best_shares
+from ttamer.profiles.errors import InputError
 
 TOLERANCE = 1e-9  # of feasibility and integrality: HiGHS' own 1e-6 is a millionth of the load, or a core in a million
 SEED = 0
 
 
 def highs(problem: Problem, limits: SolveLimits) -> Solution:
-    """The optimum, or what was found in time with its bound. The same problem gives the same answer."""
+    """The optimum, or what was found in time with its bound. The same problem gives the same answer.
+
+    Raises InputError if the time ran out before anything was found.
+    """
+    if not problem.columns:
+        return Solution(status="infeasible")
     program, variables = _program(problem)
     solver = pulp.HiGHS(
         msg=False, threads=1, timeLimit=limits.time_s, gapRel=0.0, gapAbs=0.0, random_seed=SEED,
@@ -21,16 +27,18 @@ def highs(problem: Problem, limits: SolveLimits) -> Solution:
     )  # fmt: skip
     program.solve(solver)
     # PuLP calls a time-limited incumbent "Optimal" in `status`; only `sol_status` tells.
-    if program.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
+    if program.sol_status == pulp.LpSolutionInfeasible:
         return Solution(status="infeasible")
     replicas_J = tuple(round(variables[f"n[{j}]"].value() or 0.0) for j in range(len(problem.columns)))
-    return _polished(problem, program, replicas_J)
-
-
-def _polished(problem: Problem, program: Any, replicas_J: tuple[int, ...]) -> Solution:
-    """The solution with whole replicas and exact shares in place of the solver's rounded ones."""
     share_J = best_shares(problem, replicas_J)
+    if share_J is None and program.sol_status != pulp.LpSolutionOptimal:
+        raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time")
     assert share_J is not None, "HiGHS returned replicas that cannot carry the load"
+    return _polished(problem, program, replicas_J, share_J)
+
+
+def _polished(problem: Problem, program: Any, replicas_J: tuple[int, ...], share_J: tuple[float, ...]) -> Solution:
+    """The solution with whole replicas and exact shares in place of the solver's rounded ones."""
     used_J = tuple(count if share > 0 else 0 for count, share in zip(replicas_J, share_J, strict=True))
     objective = problem.objective(used_J, share_J)
     is_proven = program.sol_status == pulp.LpSolutionOptimal
