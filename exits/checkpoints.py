@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 import ttamer
 from ttamer.exits.heads import Head
@@ -39,6 +39,10 @@ class FittedHeads:
     dataset: str = ""
     target: str = "label"
     seed: int = 0
+
+    def with_temperatures(self, temperatures: Sequence[float]) -> "FittedHeads":
+        """The same heads at other temperatures, one an exit."""
+        return replace(self, temperature_K=tuple(temperatures))
 
 
 def backbone_digest(model: StagedModel) -> str:
@@ -99,13 +103,6 @@ def set_heads(model: StagedModel, heads: FittedHeads) -> None:
         assert isinstance(head, Head)
         head.set_linear(weight.to(model.device), bias.to(model.device))
     model.temperature_K = heads.temperature_K
-
-
-def linear_layers(heads: nn.ModuleList) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """The weights and the biases of a model's heads, on the CPU."""
-    layers = [head.linear for head in heads if isinstance(head, Head)]
-    with torch.no_grad():
-        return tuple(layer.weight.cpu() for layer in layers), tuple(layer.bias.cpu() for layer in layers)
 
 
 def _facts(metadata: dict[str, str], path: Path) -> dict[str, Any]:
