@@ -2,7 +2,14 @@
 
 from ttamer.exits.exploration.bounds import prophet_free, prophet_paid
 from ttamer.exits.exploration.chain import Chain, Forest, Node, chain_of
-from ttamer.exits.exploration.index import IndexSolution, Split, solve_forest, split_value
+from ttamer.exits.exploration.index import (
+    IndexSolution,
+    Split,
+    SplitSolution,
+    solve_forest,
+    solve_with_split,
+    split_value,
+)
 from ttamer.exits.exploration.line import (
     GridSolution,
     LineSolution,
@@ -30,6 +37,7 @@ __all__ = [
     "SkipSolution",
     "SkippableChain",
     "Split",
+    "SplitSolution",
     "best_exit_thresholds_no_recall",
     "best_threshold_no_recall",
     "best_threshold_recall",
@@ -42,6 +50,7 @@ __all__ = [
     "solve_line",
     "solve_on_grid",
     "solve_skippable",
+    "solve_with_split",
     "split_on_grid",
     "split_value",
 ]

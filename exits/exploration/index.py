@@ -80,7 +80,17 @@ def _equivalent(node: Node, below: Law) -> Law:
     return Law(below.grid_G, cdf_PG, sigma_P, paid_PG)
 
 
-def _solve(forest: Forest, split: bool) -> tuple[Law, tuple[FloatArray, ...]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitSolution:
+    """The optimum with its indices, as in IndexSolution, and the two parts of its value."""
+
+    value: float
+    index: tuple[FloatArray, ...]
+    split: Split
+
+
+def _explore(forest: Forest, split: bool) -> tuple[Law, tuple[FloatArray, ...]]:
+    """The law of what the roots and the outside option come to, and the index of every node."""
     children = forest.children()
     laws: dict[int, Law] = {}
     index: dict[int, FloatArray] = {}
@@ -98,16 +108,21 @@ def solve_forest(forest: Forest) -> IndexSolution:
 
     Time O(sum over nodes of P S G) with G <= losses and indices below the node.
     """
-    law, index = _solve(forest, split=False)
+    law, index = _explore(forest, split=False)
     return IndexSolution(mean_of(law), index)
 
 
-def split_value(forest: Forest) -> Split:
-    """The expected loss and the expected cost of the index policy; where indices tie, the earlier node is opened.
+def solve_with_split(forest: Forest) -> SplitSolution:
+    """The optimum with indices, expected loss and expected cost; about twice the work of solve_forest.
 
-    An outside option that is taken counts as loss.
+    An outside option that is taken counts as loss. Where optimal policies tie, the split is that of one of them.
     """
-    law, _ = _solve(forest, split=True)
+    law, index = _explore(forest, split=True)
     assert law.paid_SG is not None
-    loss = float(law.paid_SG[0, -1])
-    return Split(loss, mean_of(law) - loss)
+    value, loss = mean_of(law), float(law.paid_SG[0, -1])
+    return SplitSolution(value, index, Split(loss, value - loss))
+
+
+def split_value(forest: Forest) -> Split:
+    """The expected loss and the expected cost of the optimum, as in solve_with_split."""
+    return solve_with_split(forest).split

@@ -34,6 +34,10 @@ class Law:
         kept_G = self.grid_G[np.searchsorted(self.grid_G, lowest) :]
         return kept_G if lowest == -np.inf else np.concatenate((kept_G, self.floor_S))
 
+    def top(self) -> float:
+        """A value that none of the costs exceeds."""
+        return float(max(self.grid_G[-1], self.floor_S.max()))
+
     def on(self, grid_G: FloatArray) -> Self:
         """The same laws on another grid that holds all points(), or all up to its own last one."""
         left_G = np.searchsorted(self.grid_G, grid_G, side="right") - 1
@@ -65,9 +69,9 @@ def smallest_of(laws: Sequence[Law], loss_S: FloatArray, split: bool) -> Law:
 
     The loss wins ties; it may be infinite (no loss of its own). split: carry the part that is loss.
     """
-    top = loss_S.max()
-    own_S = loss_S if np.isfinite(top) else loss_S[np.isfinite(loss_S)]
-    grid_G = np.unique(np.concatenate([own_S, *(law.points() for law in laws)]))
+    # Beyond the least certain bound the law is 1, but 1 - 1e-16 in floats: that rest must not meet a large loss.
+    top = min([loss_S.max(), *(law.top() for law in laws)])
+    grid_G = np.unique(np.concatenate([loss_S, *(law.points() for law in laws)]))
     grid_G = grid_G[: np.searchsorted(grid_G, top, side="right")]
     if laws:
         law = laws[0].on(grid_G)

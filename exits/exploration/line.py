@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttamer.exits.exploration.chain import Chain, FloatArray
-from ttamer.exits.exploration.index import Split, solve_forest
+from ttamer.exits.exploration.index import Split, solve_with_split
 from ttamer.profiles.errors import InputError
 
 TIE = 1e-13  # with costs of zero, stopping and continuing differ by a rounding error; stopping wins
@@ -83,21 +83,22 @@ def solve_on_grid(chain: Chain) -> GridSolution:
     value_SG = np.tile(grid_G, (chain.nodes[-1].loss_S.size, 1))
     for i, node in reversed(list(enumerate(chain.nodes))):
         shown_SG = capped(value_SG, grid_G, node.loss_S)
-        known_G = np.flatnonzero(first_G <= i)
+        known_G = (first_G <= i).nonzero()[0]
         if known_G.size < WORTH_A_COPY * grid_G.size:
             grid_G, first_G, shown_SG = grid_G[known_G], first_G[known_G], shown_SG.take(known_G, axis=1)
         go_on_PG = node.trans_PS @ shown_SG
         go_on_PG += node.cost
         stop_at.append(_last_stop(grid_G, grid_G - tie <= go_on_PG))
         value_SG = np.minimum(go_on_PG, grid_G, out=go_on_PG)
+    # before the first exit the outside option is the one point left
     return GridSolution(float(value_SG[0, 0]), tuple(reversed(stop_at)))
 
 
 def _last_stop(grid_G: FloatArray, stops_PG: NDArray[np.bool_]) -> FloatArray:
     """The largest point of each row's stops, which form a prefix: x minus the total of going on never falls in x."""
-    stops_P = np.where(stops_PG[:, -1], grid_G.size, stops_PG.argmin(axis=1))
-    last_P: FloatArray = np.concatenate([[-np.inf], grid_G])[stops_P]
-    return last_P
+    stops_P = stops_PG.argmin(axis=1)
+    stops_P[stops_PG[:, -1]] = grid_G.size
+    return np.where(stops_P > 0, grid_G[stops_P - 1], -np.inf)
 
 
 def split_on_grid(chain: Chain, stop_at: Sequence[FloatArray]) -> Split:
@@ -128,7 +129,12 @@ def solve_line(chain: Chain) -> LineSolution:
     """The optimum of a line with its real-valued indices and the split of its value into loss and cost.
 
     Where real-valued indices are not needed, solve_on_grid finds the same policy faster.
+
+    >>> from ttamer.exits.exploration import chain_of
+    >>> sure_or_not = chain_of([0.1, 0.1], [[0.0, 1.0], [0.0, 1.0]], [[[0.5, 0.5]], [[1.0, 0.0], [0.5, 0.5]]])
+    >>> solution = solve_line(sure_or_not)
+    >>> round(solution.value, 9), [index_P.round(9).tolist() for index_P in solution.index]
+    (0.4, [[0.2], [0.1, 0.2]])
     """
-    solution = solve_forest(chain)
-    split = split_on_grid(chain, solution.index)
-    return LineSolution(solution.value, solution.index, split.expected_loss, split.expected_cost)
+    solution = solve_with_split(chain)
+    return LineSolution(solution.value, solution.index, solution.split.expected_loss, solution.split.expected_cost)
