@@ -117,9 +117,9 @@ class Sweep:
                 return
             if run.failure:
                 break  # the model itself is wrong, and will be the next time
+        self._progress.give_up(model, cores)
         if model not in self._unloadable:
             self._record_failure(run, reason)
-        self._progress.give_up(model, cores)
 
     def _record_failure(self, run: "_ProcessRun", reason: str) -> None:
         failure = run.failure or InputError(

@@ -1,0 +1,137 @@
+"""The journal keeps what is finished, whatever happens to the machine or the disk."""
+
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from ttamer.profiles.errors import DocumentError
+from ttamer.profiles.profile import LatencyPoint, ModelSpec, PointKey
+from ttamer.profiles.samples import Samples
+from ttamer.profiling.journal import Journal, JournalContents, MeasuredModel, read_journal
+
+SPEC = ModelSpec(name="m", family="test", classes=3, input_shape=(4,), exits=("a", "b"), head="linear")
+MODEL = MeasuredModel(spec=SPEC, identity="i", facts={"torch": "2"})
+
+
+def point(exit: int) -> LatencyPoint:
+    key = PointKey(model="m", part="stage", exit=exit, device="cpu", dtype="float32", batch=1, cores=1)
+    return LatencyPoint(
+        key=key,
+        samples=Samples([0.1, 0.3 + exit / 7]),
+        peak_memory_bytes=5,
+        load_time_s=1 / 3,
+        evidence={"cv": 0.1},
+        spec_digest="i",
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A journal of one model and three points."""
+    path = tmp_path / "profile" / "journal.jsonl"
+    with Journal(path, "machine") as journal:
+        journal.append_model(MODEL)
+        for exit in range(3):
+            journal.append_point(point(exit))
+    return path
+
+
+def test_what_was_written_is_read_again(path: Path) -> None:
+    contents = read_journal(path)
+    assert contents.machine == "machine"
+    assert contents.models == {"m": MODEL}
+    assert contents.points == tuple(point(exit) for exit in range(3))
+
+
+def test_no_journal_holds_nothing(tmp_path: Path) -> None:
+    assert read_journal(tmp_path / "journal.jsonl") == JournalContents()
+
+
+def test_a_journal_cut_anywhere_in_its_last_two_lines_loses_those_only_and_can_go_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of cuts, none of the power
+    whole = path.read_bytes()
+    third = whole.rindex(b"\n", 0, -1) + 1
+    second = whole.rindex(b"\n", 0, third - 1) + 1
+    for size in range(second, len(whole) + 1):
+        path.write_bytes(whole[:size])
+        kept = 1 + (size >= third) + (size == len(whole))
+        assert len(read_journal(path).points) == kept
+        with Journal(path, "machine") as journal:
+            assert len(journal.contents.points) == kept
+            for exit in range(kept, 3):
+                journal.append_point(point(exit))
+        assert path.read_bytes() == whole
+
+
+def test_a_journal_cut_in_its_first_line_begins_anew(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:9])
+    with Journal(path, "machine") as journal:
+        assert journal.contents == JournalContents()
+    assert path.read_bytes() == whole[: whole.index(b"\n") + 1]
+
+
+def test_garbage_in_the_last_line_is_dropped(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"\0\0\0\n")
+    assert len(read_journal(path).points) == 3
+    with Journal(path, "machine"):
+        pass
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", [b"garbage\n", b"[]\n", b'{"kind": "other"}\n', b'{"kind": "point", "row": {}}\n'])
+def test_damage_in_the_middle_names_the_line_and_the_way_out(path: Path, damage: bytes) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = damage
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(DocumentError, match=r"line 4 of .*journal.jsonl is damaged.*delete that line") as raised:
+        Journal(path, "machine")
+    assert "delete the file to begin anew" in raised.value.remedy
+
+
+def test_the_journal_of_another_machine_is_refused(path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"begun on machine machine; this is other.*--profile NAME"):
+        Journal(path, "other")
+
+
+def test_a_newer_journal_says_so(path: Path) -> None:
+    path.write_text(json.dumps({"kind": "sweep", "version": 2, "machine": "machine"}) + "\n")
+    with pytest.raises(DocumentError, match="version 2; this ttamer reads up to 1"):
+        read_journal(path)
+
+
+def test_a_second_sweep_of_the_same_profile_is_refused_while_the_first_runs(path: Path) -> None:
+    with Journal(path, "machine"), pytest.raises(DocumentError, match="another sweep is writing"):
+        Journal(path, "machine")
+    with Journal(path, "machine") as journal:
+        assert len(journal.contents.points) == 3
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DocumentError, match="cannot be written"):
+        Journal(tmp_path / "file" / "journal.jsonl", "machine")
+
+
+def test_a_full_disk_keeps_the_points_finished_before(path: Path) -> None:
+    whole = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with Journal(path, "machine") as journal:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 50, limits[1]))
+            with pytest.raises(DocumentError, match=r"the points finished before are kept.*free some space"):
+                journal.append_point(point(3))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, ignored)
+        assert path.read_bytes() == whole
+        journal.append_point(point(3))
+    assert len(read_journal(path).points) == 4

@@ -1,0 +1,131 @@
+"""What happens inside a measuring process: loading, checking and timing a small torch model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ttamer.profiles.errors import InputError
+from ttamer.profiles.shelf import point_from_row
+from ttamer.profiling.devices import DEVICES, Device, host_peak_memory_bytes
+from ttamer.profiling.placement import PLACEMENTS
+from ttamer.profiling.reference import reference_kernel
+from ttamer.profiling.session import group_parts, load_target, run_task
+from ttamer.profiling.task import Task
+
+BUDGET = {"name": "test", "min_rounds": 6, "max_rounds": 6, "group_s": 0.5, "half_width": 0.02}
+
+
+@pytest.fixture(autouse=True)
+def tiny_target_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "targets"))
+
+
+def task_for(factory: str, *, groups: Any = ((1, ()), (3, ())), **arguments: Any) -> Task:
+    return Task(
+        model="mine",
+        factory=f"tiny_target:{factory}",
+        arguments=arguments,
+        identity="v1",
+        device="cpu",
+        cores=1,
+        cpus=(0,),
+        threads=torch.get_num_threads(),
+        budget=BUDGET,
+        groups=groups,
+    )
+
+
+def events_of(task: Task) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = []
+    run_task(task, lambda event, **fields: events.append({"event": event, **fields}))
+    return events
+
+
+def test_a_task_tells_the_model_and_then_every_part_of_every_group() -> None:
+    events = events_of(task_for("make", width=16))
+    assert [event["event"] for event in events] == ["loaded", *(["group", *["point"] * 5, "group_done"] * 2)]
+    assert events[0]["spec"]["name"] == "mine"
+    assert events[0]["facts"]["torch"] == torch.__version__
+    points = [point_from_row(event["row"]) for event in events if event["event"] == "point"]
+    parts = [("whole", -1), ("stage", 0), ("head", 0), ("stage", 1), ("head", 1)]
+    assert [(point.key.part, point.key.exit) for point in points] == parts * 2
+    assert {point.key.batch for point in points[:5]} == {1}
+    assert all(len(point.samples) == 6 and point.spec_digest == "v1" for point in points)
+    assert all(point.peak_memory_bytes > 2**20 and point.load_time_s > 0 for point in points)
+    assert all(point.evidence["protocol"] == 1 and point.evidence["reference_s"] > 0 for point in points)
+
+
+def test_parts_short_as_a_small_head_are_timed_in_loops() -> None:
+    events = events_of(task_for("make", width=4, groups=((1, ()),)))
+    points = [point_from_row(event["row"]) for event in events if event["event"] == "point"]
+    assert all(point.samples.loops > 1 for point in points if point.key.part == "head")
+
+
+def test_parts_that_were_measured_before_are_left_out() -> None:
+    done = (("whole", -1), ("stage", 0), ("stage", 1))
+    events = events_of(task_for("make", groups=((2, done),)))
+    points = [point_from_row(event["row"]) for event in events if event["event"] == "point"]
+    assert [(point.key.part, point.key.exit) for point in points] == [("head", 0), ("head", 1)]
+
+
+def test_every_stage_gets_the_state_that_the_stages_before_it_made() -> None:
+    loaded = load_target(task_for("make"))
+    with torch.inference_mode():
+        parts = {(part.part, part.exit): part for part in group_parts(loaded, 2, DEVICES["cpu"], set())}
+        whole, last = parts["whole", -1].call(), parts["head", 1].call()
+    assert isinstance(whole, torch.Tensor)
+    assert isinstance(last, torch.Tensor)
+    assert torch.equal(whole, last)
+
+
+@pytest.mark.parametrize(
+    ("factory", "arguments", "message"),
+    [
+        ("make_nan", {}, "exit 'first' of 'mine' answers with NaN or infinity at batch 1"),
+        ("make_misshapen", {}, "exit 'first' of 'mine' answers with shape (1, 5), not (1, 3)"),
+        (
+            "make_failing",
+            {"at_batch": 3, "error": "can't allocate memory: 99 bytes\nmore"},
+            "'mine' failed when it ran a batch of 3: RuntimeError: can't allocate memory: 99 bytes",
+        ),
+        (
+            "make_failing",
+            {"at_batch": 1, "error": ""},
+            "'mine' failed when it answered for the first time: RuntimeError: no reason given",
+        ),
+        (
+            "make",
+            {"depth": 3},
+            "'mine' failed when it was built: TypeError: make() got an unexpected keyword argument 'depth'",
+        ),
+        ("absent", {}, "'mine' cannot be built: module 'tiny_target' has no attribute 'absent'"),
+    ],
+)
+def test_a_model_that_fails_is_told_in_one_sentence(factory: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        events_of(task_for(factory, **arguments))
+    assert raised.value.message == message
+    assert raised.value.remedy
+    if "memory" in message:
+        assert raised.value.remedy == "measure smaller batches (--batches) or a smaller model"
+
+
+def test_a_device_that_runs_behind_is_waited_for_after_every_call() -> None:
+    log: list[str] = []
+    device = Device(
+        name="cuda", synchronize=lambda: log.append("wait"), peak_memory_bytes=host_peak_memory_bytes, gemm_size=8
+    )
+    call = device.finishing(lambda: log.append("call"))
+    call()
+    call()
+    assert log == ["call", "wait"] * 2
+
+
+def test_every_device_that_can_be_placed_can_be_measured() -> None:
+    assert set(DEVICES) == set(PLACEMENTS)
+
+
+def test_the_reference_kernel_multiplies_the_same_matrices_every_time() -> None:
+    assert reference_kernel("cpu", 8)() is None

@@ -1,0 +1,432 @@
+"""Sweeps over made-up measuring processes: what is measured, kept, skipped, retried and told."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ttamer.profiles.errors import DocumentError, InputError, Interrupted
+from ttamer.profiles.profile import AccuracyRow, LatencyPoint, Machine, ModelSpec, PointKey, Profile
+from ttamer.profiles.samples import Samples
+from ttamer.profiles.shelf import journal_path, point_row, read_profile, write_profile
+from ttamer.profiling.budgets import BUDGETS, PROTOCOL
+from ttamer.profiling.coverage import parts_of
+from ttamer.profiling.request import ModelRequest, SweepEvent, SweepRequest
+from ttamer.profiling.sweep import plan_sweep, run_sweep
+from ttamer.profiling.target import TargetSource
+from ttamer.profiling.task import Task
+
+MACHINE = Machine(fingerprint="here", facts={"cpu": "Example", "allowed_cpus": [0, 1], "cpu_quota": None})
+PARTS = 5  # of a model with two exits
+Hook = Callable[["FakeWorker", str, int], None]
+
+
+def point_of(task: Task, batch: int, part: str, exit: int) -> LatencyPoint:
+    key = PointKey(
+        model=task.model, part=part, exit=exit, device=task.device, dtype="float32", batch=batch, cores=task.cores
+    )
+    return LatencyPoint(
+        key=key,
+        samples=Samples([(batch + exit + 2) / task.cores / 7] * 6),
+        peak_memory_bytes=1,
+        load_time_s=0.5,
+        evidence={"protocol": float(PROTOCOL), "budget_s": task.budget["group_s"]},
+        spec_digest=task.identity,
+    )
+
+
+class FakeWorker:
+    """A measuring process that answers at once; `hook` is called before each event and may end it."""
+
+    def __init__(self, task: Task, hook: Hook) -> None:
+        self.task, self.hook = task, hook
+        self.end: str | None = None
+        self.is_dead = False
+
+    def events(self) -> Iterator[Mapping[str, Any]]:
+        for event in self._all():
+            self.hook(self, event["event"], event.get("batch", 0))
+            if self.is_dead:
+                return
+            yield event
+        self.end = self.end if self.is_dead else None
+
+    def _all(self) -> Iterator[Mapping[str, Any]]:
+        spec = ModelSpec(
+            name=self.task.model, family="test", classes=3, input_shape=(4,), exits=("a", "b"), head="linear"
+        )
+        yield {"event": "loaded", "spec": asdict(spec), "load_time_s": 0.5, "facts": {"torch": "2.13"}}
+        for batch, done in self.task.groups:
+            yield {"event": "group", "batch": batch}
+            for part, exit in parts_of(spec):
+                if (part, exit) not in done:
+                    yield {"event": "point", "row": point_row(point_of(self.task, batch, part, exit)), "batch": batch}
+            yield {"event": "group_done", "batch": batch}
+        yield {"event": "done"}
+
+    def kill(self) -> None:
+        self.is_dead, self.end = True, "its process was killed by SIGKILL"
+
+    def ending(self) -> str | None:
+        return self.end
+
+
+def nothing(worker: FakeWorker, event: str, batch: int) -> None:
+    pass
+
+
+class Bench:
+    """Runs sweeps in one folder and counts what was measured."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.events: list[SweepEvent] = []
+        self.tasks: list[Task] = []
+
+    def run(self, request: SweepRequest, hook: Hook = nothing, machine: Machine = MACHINE) -> Profile:
+        def start(task: Task) -> FakeWorker:
+            self.tasks.append(task)
+            return FakeWorker(task, hook)
+
+        self.events, self.tasks = [], []
+        return run_sweep(request, self.folder, on_event=self.events.append, machine=machine, start=start)
+
+    def told(self, kind: str) -> list[SweepEvent]:
+        return [event for event in self.events if event.kind == kind]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "profiles" / "local")
+
+
+def request_for(*names: str, identity: str = "v1", **changes: Any) -> SweepRequest:
+    models = tuple(ModelRequest(name=n, source=TargetSource(factory="m:f", identity=identity)) for n in names)
+    fields: dict[str, Any] = {"name": "local", "models": models, "batches": (1, 4), "cores": (1, 2)}
+    return SweepRequest(**{**fields, "budget": BUDGETS["quick"], **changes})
+
+
+def test_a_sweep_measures_every_part_and_leaves_a_profile_without_a_journal(bench: Bench) -> None:
+    profile = bench.run(request_for("a", "b"))
+    assert len(profile.latency) == 2 * 2 * 2 * PARTS
+    assert read_profile(bench.folder) == profile
+    assert not journal_path(bench.folder).exists()
+    assert profile.settings_of("a") == [("cpu", 1, 1), ("cpu", 1, 4), ("cpu", 2, 1), ("cpu", 2, 4)]
+    assert profile.machine.facts["torch"] == "2.13"
+
+
+def test_one_process_measures_one_model_at_one_core_count_on_cpus_of_its_own(bench: Bench) -> None:
+    bench.run(request_for("a", "b", cores=(2, 1), batches=(4, 1)))
+    assert [(t.model, t.cores, t.cpus, t.threads) for t in bench.tasks] == [
+        ("a", 1, (1,), 1),
+        ("a", 2, (0, 1), 2),
+        ("b", 1, (1,), 1),
+        ("b", 2, (0, 1), 2),
+    ]
+    assert [batch for batch, _ in bench.tasks[0].groups] == [1, 4]
+
+
+def test_events_count_up_to_the_exact_total_and_the_rest_shrinks_to_nothing(bench: Bench) -> None:
+    bench.run(request_for("a"))
+    points = bench.told("point")
+    assert [event.done for event in points] == list(range(1, 4 * PARTS + 1))
+    assert {event.total for event in points} == {4 * PARTS}
+    assert all(event.remaining_s >= 0 for event in bench.events)
+    assert bench.events[0].remaining_s == pytest.approx(2 * 8 + 4 * 3, abs=0.5)
+    assert points[-1].point is not None
+
+
+def test_a_finished_sweep_is_not_repeated(bench: Bench) -> None:
+    first = bench.run(request_for("a"))
+    again = bench.run(request_for("a"))
+    assert bench.tasks == []
+    assert again == first
+
+
+def test_a_profile_is_extended_by_models_batches_and_cores(bench: Bench) -> None:
+    first = bench.run(request_for("a", batches=(1,), cores=(1,)))
+    row = AccuracyRow(
+        model="a", exit=1, dataset="d", split="test", accuracy=0.9, low=None, high=None, samples=10, source="published"
+    )
+    write_profile(bench.folder, replace(first, accuracy=(row,)))
+    profile = bench.run(request_for("a", "b"))
+    assert len(profile.latency) == 8 * PARTS
+    assert profile.accuracy == (row,)
+    assert sum(len(task.groups) for task in bench.tasks) == 7
+    assert all(point in profile.latency for point in first.latency)
+
+
+def test_a_better_budget_measures_again_and_a_worse_one_does_not(bench: Bench) -> None:
+    bench.run(request_for("a"))
+    better = bench.run(request_for("a", budget=BUDGETS["default"]))
+    assert len(bench.tasks) == 2
+    assert {point.evidence["budget_s"] for point in better.latency} == {12.0}
+    bench.run(request_for("a"))
+    assert bench.tasks == []
+
+
+def test_points_of_a_verdict_are_measured_again_on_demand(bench: Bench) -> None:
+    first = bench.run(request_for("a"))
+    doubtful = replace(first.latency[0], verdict="noisy")
+    write_profile(bench.folder, replace(first, latency=(doubtful, *first.latency[1:])))
+    profile = bench.run(request_for("a", remeasure=("noisy",)))
+    assert len(bench.told("point")) == 1
+    assert profile.latency == first.latency
+
+
+def test_a_model_built_otherwise_replaces_its_old_points(bench: Bench) -> None:
+    bench.run(request_for("a", "b"))
+    plan = plan_sweep(request_for("a", identity="v2", batches=(1,)), bench.folder, machine=MACHINE)
+    assert len(plan.stale) == 4 * PARTS
+    profile = bench.run(request_for("a", identity="v2", batches=(1,)))
+    assert {(p.key.batch, p.spec_digest) for p in profile.latency if p.key.model == "a"} == {(1, "v2")}
+    assert sum(point.key.model == "b" for point in profile.latency) == 4 * PARTS
+
+
+def test_the_profile_of_another_machine_is_refused_with_the_way_out(bench: Bench) -> None:
+    bench.run(request_for("a"))
+    other = replace(MACHINE, fingerprint="there")
+    for call in (
+        lambda: bench.run(request_for("b"), machine=other),
+        lambda: plan_sweep(request_for("b"), bench.folder, machine=other),
+    ):
+        with pytest.raises(DocumentError) as raised:
+            call()
+        assert raised.value.message == f"{bench.folder} was measured on machine here (Example); this is there (Example)"
+        assert raised.value.remedy == "measure under another name: --profile NAME"
+    assert len(read_profile(bench.folder).latency) == 4 * PARTS
+
+
+def test_a_plan_counts_what_is_left_and_touches_nothing(bench: Bench) -> None:
+    plan = plan_sweep(request_for("a"), bench.folder, machine=MACHINE)
+    assert not bench.folder.exists()
+    assert (len(plan.todo), plan.finished, plan.estimated_s) == (4, (), 2 * 8 + 4 * 3)
+    bench.run(request_for("a", batches=(1,)))
+    plan = plan_sweep(request_for("a"), bench.folder, machine=MACHINE)
+    assert [(cell.cores, cell.batch) for cell in plan.todo] == [(1, 4), (2, 4)]
+    assert (plan.points_todo(), len(plan.finished)) == (2 * PARTS, 2 * PARTS)
+
+
+def dying(at_event: str, times: int, *, batch: int | None = None) -> Hook:
+    left = [times]
+
+    def hook(worker: FakeWorker, event: str, at: int) -> None:
+        if event == at_event and left[0] and batch in (None, at):
+            left[0] -= 1
+            worker.kill()
+
+    return hook
+
+
+def test_a_process_that_dies_once_is_started_again_where_it_was(bench: Bench) -> None:
+    profile = bench.run(request_for("a", cores=(1,)), dying("group", 1, batch=4))
+    assert len(profile.latency) == 2 * PARTS
+    assert [[batch for batch, _ in task.groups] for task in bench.tasks] == [[1, 4], [4]]
+    assert [event.message for event in bench.told("retry")] == ["its process was killed by SIGKILL"]
+    assert len(bench.told("point")) == 2 * PARTS
+
+
+def test_a_process_that_dies_amid_a_group_does_not_repeat_its_points(bench: Bench) -> None:
+    seen: list[int] = []
+
+    def hook(worker: FakeWorker, event: str, batch: int) -> None:
+        seen.extend([batch] if event == "point" else [])
+        if len(seen) == 3 and event == "point":
+            worker.kill()
+
+    profile = bench.run(request_for("a", cores=(1,), batches=(1,)), hook)
+    assert bench.tasks[1].groups == ((1, (("whole", -1), ("stage", 0))),)
+    assert len(bench.told("point")) == len(profile.latency) == PARTS
+
+
+def test_a_process_that_dies_twice_is_left_out_and_the_others_go_on(bench: Bench) -> None:
+    def hook(worker: FakeWorker, event: str, batch: int) -> None:
+        if worker.task.cores == 2 and batch == 4:
+            worker.kill()
+
+    profile = bench.run(request_for("a", "b"), hook)
+    (first, second) = bench.told("failed")
+    assert (first.model, first.cores, first.batch) == ("a", 2, 4)
+    assert first.message == "'a' on 2 cores at batch 4: its process was killed by SIGKILL"
+    assert first.remedy == "measure smaller batches (--batches) or free some memory"
+    assert second.model == "b"
+    assert second.done == second.total
+    assert len(profile.latency) == 6 * PARTS
+
+
+class BrokenWorker(FakeWorker):
+    """A process whose model cannot be loaded."""
+
+    def _all(self) -> Iterator[Mapping[str, Any]]:
+        yield {"event": "failed", "message": "'a' answers with NaN", "remedy": "fit it"}
+        self.end = "its process ended with code 3: nothing"
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_once_and_left_out(bench: Bench) -> None:
+    tasks: list[Task] = []
+
+    def start(task: Task) -> FakeWorker:
+        tasks.append(task)
+        return (BrokenWorker if task.model == "a" else FakeWorker)(task, nothing)
+
+    profile = run_sweep(request_for("a", "b"), bench.folder, on_event=bench.events.append, machine=MACHINE, start=start)
+    assert [(task.model, task.cores) for task in tasks] == [("a", 1), ("b", 1), ("b", 2)]
+    assert set(profile.models) == {"b"}
+    assert [(event.message, event.remedy) for event in bench.told("failed")] == [("'a' answers with NaN", "fit it")]
+
+
+def test_a_sweep_that_measures_nothing_is_an_error_and_leaves_nothing(bench: Bench) -> None:
+    with pytest.raises(InputError, match=r"'a' answers with NaN \(fit it\)"):
+        run_sweep(
+            request_for("a"),
+            bench.folder,
+            on_event=bench.events.append,
+            machine=MACHINE,
+            start=lambda task: BrokenWorker(task, nothing),
+        )
+    assert list(bench.folder.iterdir()) == []
+
+
+def interrupting(at_event: str, *, batch: int, times: int = 1) -> Hook:
+    left = [times]
+
+    def hook(worker: FakeWorker, event: str, at: int) -> None:
+        while event == at_event and at == batch and left[0]:
+            left[0] -= 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return hook
+
+
+def test_one_interrupt_finishes_the_group_and_says_how_to_go_on(bench: Bench) -> None:
+    whole = Bench(bench.folder.parent / "whole").run(request_for("a"))
+    with pytest.raises(Interrupted) as raised:
+        bench.run(request_for("a"), interrupting("point", batch=1))
+    assert raised.value.exit_code == 130
+    journal = journal_path(bench.folder)
+    assert raised.value.message == f"stopped after {PARTS} of {4 * PARTS} points, which are kept in {journal}"
+    assert raised.value.remedy == "run the same command again to go on"
+    assert not (bench.folder / "profile.yaml").exists()
+    resumed = bench.run(request_for("a"))
+    assert len(bench.told("point")) == 3 * PARTS
+    assert bench.events[0].done == PARTS
+    assert resumed.latency == whole.latency
+
+
+def test_two_interrupts_stop_within_the_group(bench: Bench) -> None:
+    with pytest.raises(Interrupted, match=f"stopped after 0 of {4 * PARTS} points"):
+        bench.run(request_for("a"), interrupting("point", batch=1, times=2))
+    bench.run(request_for("a"))
+    assert len(bench.told("point")) == 4 * PARTS
+
+
+def test_an_interrupt_while_a_model_loads_stops_at_once(bench: Bench) -> None:
+    with pytest.raises(Interrupted):
+        bench.run(request_for("a"), interrupting("loaded", batch=0))
+    assert bench.told("loaded") == []
+
+
+def test_an_interrupt_in_the_last_group_comes_too_late_to_lose_anything(bench: Bench) -> None:
+    profile = bench.run(request_for("a", cores=(1,), batches=(1,)), interrupting("point", batch=1))
+    assert len(profile.latency) == PARTS
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_journal_cut_anywhere_in_its_last_two_lines_ends_in_the_same_table(bench: Bench) -> None:
+    whole = Bench(bench.folder.parent / "whole").run(request_for("a", cores=(1,)))
+    with pytest.raises(Interrupted):
+        bench.run(request_for("a", cores=(1,)), interrupting("point", batch=1))
+    journal = journal_path(bench.folder)
+    content = journal.read_bytes()
+    cut = content.rindex(b"\n", 0, content.rindex(b"\n", 0, -1)) + 1
+    for size in {cut, *range(cut + 1, len(content), 97), *range(len(content) - 3, len(content) + 1)}:
+        journal.parent.mkdir(exist_ok=True)
+        for file in bench.folder.iterdir():
+            file.unlink()
+        journal.write_bytes(content[:size])
+        assert bench.run(request_for("a", cores=(1,))).latency == whole.latency
+        assert len(bench.told("point")) in (PARTS, PARTS + 1, PARTS + 2)
+
+
+def test_a_listener_that_fails_ends_the_process(bench: Bench) -> None:
+    workers: list[FakeWorker] = []
+
+    def start(task: Task) -> FakeWorker:
+        workers.append(FakeWorker(task, nothing))
+        return workers[-1]
+
+    def on_event(event: SweepEvent) -> None:
+        if event.kind == "group":
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_sweep(request_for("a"), bench.folder, on_event=on_event, machine=MACHINE, start=start)
+    assert workers[0].is_dead
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "remedy"),
+    [
+        ({"batches": (0,)}, "batch 0 was asked for; at least 1 is allowed", "give whole numbers from 1"),
+        ({"batches": ()}, "no batches were given", "give at least one"),
+        ({"batches": (1, 4, 4)}, "batches 4 were given twice", "give each once"),
+        ({"cores": (1, 1)}, "cores 1 were given twice", "give each once"),
+        ({"cores": (-1,)}, "core count -1 was asked for; at least 1 is allowed", "give whole numbers from 1"),
+        ({"device": "tpu"}, "unknown device 'tpu'", "did you mean 'cpu'? known: cpu, cuda"),
+        (
+            {"remeasure": ("noise",)},
+            "unknown verdict 'noise'",
+            "did you mean 'noisy'? known: contended, noisy, ok, throttled",
+        ),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(changes: dict[str, Any], message: str, remedy: str) -> None:
+    with pytest.raises(InputError) as raised:
+        request_for("a", **changes)
+    assert (raised.value.message, raised.value.remedy) == (message, remedy)
+
+
+def test_more_cores_than_allowed_are_refused_before_anything_starts(bench: Bench) -> None:
+    with pytest.raises(InputError, match="3 cores were asked for; this process may use 1 to 2"):
+        bench.run(request_for("a", cores=(1, 3)))
+    assert bench.tasks == []
+    assert not bench.folder.exists()
+
+
+def test_two_models_of_one_name_are_refused() -> None:
+    with pytest.raises(InputError, match="models a were given twice"):
+        request_for("a", "a")
+
+
+@pytest.mark.parametrize("factory", ["", "package.module", ":function", "module:not-a-name"])
+def test_a_source_must_name_a_function(factory: str) -> None:
+    with pytest.raises(InputError, match=r"names no function \(write it like package.module:function\)"):
+        TargetSource(factory=factory)
+
+
+def test_a_source_is_known_by_how_it_builds() -> None:
+    source = TargetSource(factory="m:f", arguments={"a": 1, "b": [2]})
+    assert source.identity == TargetSource(factory="m:f", arguments={"b": [2], "a": 1}).identity
+    assert source.identity != TargetSource(factory="m:f", arguments={"a": 2, "b": [2]}).identity
+    with pytest.raises(InputError, match="the arguments of m:f are not plain data"):
+        TargetSource(factory="m:f", arguments={"a": object()})
+
+
+def test_a_task_survives_the_way_to_its_process() -> None:
+    task = Task(
+        model="a",
+        factory="m:f",
+        arguments={"x": [1]},
+        identity="i",
+        device="cpu",
+        cores=1,
+        cpus=(1,),
+        threads=1,
+        budget=asdict(BUDGETS["quick"]),
+        groups=((1, (("whole", -1),)), (4, ())),
+    )
+    assert Task.from_json(task.to_json()) == task
