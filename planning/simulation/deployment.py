@@ -123,6 +123,8 @@ def _check_records(fitted: FittedPolicy, seen: ExitRecords, profile: Profile) ->
     if seen.split != "test":
         raise InputError(f"a simulation needs test records of {seen.model!r}, not {seen.split}", remedy="ttamer fit")
     fitted.check_unseen(seen)
+    if fitted.chosen_on and seen.digest() in fitted.chosen_on.values():
+        raise InputError(f"the {fitted.kind} policy was chosen on these records", remedy="simulate on test records")
     exits = len(profile.spec(seen.model).exits)
     if seen.exits != exits:
         raise InputError(

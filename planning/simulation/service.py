@@ -137,18 +137,20 @@ class StagedService:
 
     def __init__(self, curves: ExitCurves, stops: Sequence[int], up_to: int, rng: np.random.Generator) -> None:
         self._curves, self._stops, self._rng = curves, stops, rng
-        self._stages = [curve.streams(up_to, rng) for curve in curves.stages]
-        self._heads = [curve.streams(up_to, rng) if curve else None for curve in curves.heads]
+        self._parts = [
+            (stage.streams(up_to, rng), head.streams(up_to, rng) if head else None)
+            for stage, head in zip(curves.stages, curves.heads, strict=True)
+        ]
         self._answered_s: list[list[float]] = []
 
     def serve(self, first: int, last: int) -> float:
         """Seconds until the last request of the batch has left."""
-        leaving = [0] * len(self._stages)
+        leaving = [0] * len(self._parts)
         for stop in self._stops[first:last]:
             leaving[stop] += 1
         remaining, clock_s = last - first, 0.0
         answered_s = [0.0] * len(leaving)
-        for k, (stage, head) in enumerate(zip(self._stages, self._heads, strict=True)):
+        for k, (stage, head) in enumerate(self._parts):
             clock_s += next(stage[remaining])
             if head is not None:
                 clock_s += next(head[remaining])
@@ -167,12 +169,12 @@ class StagedService:
     def answered_s(self, size_J: Ints) -> Floats:
         """Every request is answered when the head of its exit is done."""
         batch_N = np.repeat(np.arange(len(size_J)), size_J)
-        table = np.array(self._answered_s, dtype=np.float64).reshape(len(size_J), len(self._stages))
+        table = np.array(self._answered_s, dtype=np.float64).reshape(len(size_J), len(self._parts))
         return np.asarray(table[batch_N, np.asarray(self._stops[: len(batch_N)], dtype=np.int64)])
 
     def single_s(self, count: int) -> Floats:
         """Seconds of each request's own way to its exit."""
-        seconds_NK = np.zeros((count, len(self._stages)))
+        seconds_NK = np.zeros((count, len(self._parts)))
         for k, (stage, head) in enumerate(zip(self._curves.stages, self._curves.heads, strict=True)):
             seconds_NK[:, k] = stage.draw_s(1, count, self._rng)
             if head is not None:

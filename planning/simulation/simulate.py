@@ -33,14 +33,14 @@ from ttamer.profiles.shelf import records_path
 from ttamer.profiles.simulation import Check, GroupLoad, SimulationReport
 
 FEWEST_REQUESTS = 10_000  # so that utilization and mean batch are steady at low quantiles too
-BEYOND_THE_QUANTILE = 200  # requests; 100 give an interval when independent, and those of a queue are not
+BEYOND_THE_QUANTILE = 500  # requests; 100 give an interval when independent, and those of a queue are not
 
 
 def default_requests(quantile: float) -> int:
-    """Enough requests for a useful interval of the quantile: 200 beyond it, 10,000 at least.
+    """Enough requests for a useful interval of the quantile: 500 beyond it, 10,000 at least.
 
     >>> default_requests(0.99), default_requests(0.5)
-    (20000, 10000)
+    (50000, 10000)
     """
     return max(FEWEST_REQUESTS, math.ceil(round(BEYOND_THE_QUANTILE / (1 - quantile), 6)))
 
@@ -192,6 +192,8 @@ def _notes(rate_scale: float, checks: Sequence[Check], sojourn_s_N: Floats, plan
             f"the latency interval counts {len(sojourn_s_N)} requests as {effective} independent ones:"
             " requests that queue together are late together"
         )
+    if checks[0].verdict == "undecided":
+        notes.append("the promised latency lies within the interval of what was observed: simulate more requests")
     if any(check.promised is not None and check.observed is None for check in checks):
         source = f" ({plan.promise.accuracy_source})" if plan.promise.accuracy_source else ""
         notes.append(f"the promised accuracy{source} was not checked: there are no test records of every model in use")

@@ -3,97 +3,20 @@
 Sojourn times of one run depend on each other, so every 40th is compared: by then the queue has forgotten.
 """
 
-import math
-from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
-import simpy
 from numpy.typing import NDArray
 from scipy import stats
 
+from tests.simpy_server import HEAD, SIZE, STAGE, STOP_SHARES, WHOLE, in_simpy, staged_answers, whole_answers
 from ttamer.planning.simulation.arrivals import ARRIVALS
 from ttamer.planning.simulation.checks import latency_check
 from ttamer.planning.simulation.replica import Batching, run_replica
 from ttamer.planning.simulation.service import BatchService, Curve, ExitCurves, StagedService, WholeService
 
 REQUESTS, WARM_UP, FORGOTTEN = 60_000, 2_000, 40
-SIZE = 6
-RAW = np.random.default_rng(99)
-WHOLE = Curve((1, 2, 6), tuple(np.sort(RAW.lognormal(np.log(s), 0.3, 50)) for s in (0.010, 0.014, 0.024)))
-STAGE = Curve((1, 2, 6), tuple(np.sort(RAW.lognormal(np.log(s), 0.3, 50)) for s in (0.005, 0.007, 0.012)))
-HEAD = Curve((1, 6), (np.array([0.001]), np.array([0.0015])))
-STOP_SHARES = (0.5, 0.2, 0.3)
-
-Answers = Callable[[Sequence[int]], tuple[float, list[float]]]
-
-
-def draw(curve: Curve, size: int, rng: np.random.Generator) -> float:
-    """Seconds of one batch: the same quantile of every measured size, interpolated between them."""
-    level = 1 - rng.random()  # above 0, where the least sample would be the 0th
-    at = [seconds[math.ceil(level * len(seconds)) - 1] for seconds in curve.seconds]
-    return float(np.interp(size, curve.sizes, at))
-
-
-def whole_answers(rng: np.random.Generator) -> Answers:
-    def answer(stops: Sequence[int]) -> tuple[float, list[float]]:
-        busy_s = draw(WHOLE, len(stops), rng)
-        return busy_s, [busy_s] * len(stops)
-
-    return answer
-
-
-def staged_answers(rng: np.random.Generator) -> Answers:
-    def answer(stops: Sequence[int]) -> tuple[float, list[float]]:
-        clock_s, answers_s = 0.0, [0.0] * len(stops)
-        for k in range(len(STOP_SHARES)):
-            alive = [row for row, stop in enumerate(stops) if stop >= k]
-            if alive:
-                clock_s += draw(STAGE, len(alive), rng) + (draw(HEAD, len(alive), rng) if k != 1 else 0.0)
-            for row in alive:
-                if stops[row] == k:
-                    answers_s[row] = clock_s
-        return clock_s, answers_s
-
-    return answer
-
-
-def in_simpy(
-    arrival_s: Sequence[float], stops: Sequence[int], batching: Batching, answers: Answers
-) -> NDArray[np.float64]:
-    """Sojourn seconds at a server that sleeps until a batch is full or the oldest request has waited long enough."""
-    env = simpy.Environment()
-    queue: list[int] = []
-    sojourn_s = np.zeros(len(arrival_s))
-    changed = env.event()
-
-    def source() -> Generator[Any, Any, None]:
-        nonlocal changed
-        for request, at_s in enumerate(arrival_s):
-            yield env.timeout(max(0.0, at_s - env.now))
-            queue.append(request)
-            changed.succeed()
-            changed = env.event()
-
-    def server() -> Generator[Any, Any, None]:
-        while True:
-            while not queue:
-                yield changed
-            opened_s = arrival_s[queue[0]] if batching.clock == "arrival" else env.now
-            while len(queue) < batching.size and opened_s + batching.timeout_s - env.now > 1e-12:
-                yield changed | env.timeout(opened_s + batching.timeout_s - env.now)
-            batch = queue[: batching.size]
-            del queue[: batching.size]
-            busy_s, answers_s = answers([stops[request] for request in batch])
-            for request, answer_s in zip(batch, answers_s, strict=True):
-                sojourn_s[request] = env.now + answer_s - arrival_s[request]
-            yield env.timeout(busy_s)
-
-    env.process(source())
-    env.process(server())
-    env.run()
-    return sojourn_s
 
 
 def ours(arrival_s_N: NDArray[np.float64], batching: Batching, service: BatchService) -> NDArray[np.float64]:
@@ -143,7 +66,7 @@ def test_the_same_requests_and_seconds_give_the_same_sojourns_one_by_one() -> No
 
 
 def test_the_interval_of_the_latency_covers_the_truth_as_often_as_it_says_although_requests_queue_together() -> None:
-    """At 80 % utilization sojourns are correlated; an interval that took them for independent covers a quarter of the time."""
+    """At 80 % utilization an interval that took sojourns for independent would cover a quarter of the time."""
     rng = np.random.default_rng(12)
     curve = Curve((1,), (np.array([0.01]),))
 
