@@ -15,7 +15,7 @@ import numpy as np
 
 from ttamer.exits import exploration as ex
 
-BUDGET_S = 1.0  # wall time spent on one row of the table
+BUDGET_S = 2.0
 FEWEST_RUNS = 3
 MOST_RUNS = 50
 
