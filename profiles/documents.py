@@ -33,6 +33,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        """Text of several lines stays readable as a literal block."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 
 def envelope(format: str, version: int, provenance: Provenance) -> dict[str, Any]:
     """The head of a document: its format, version, time of creation (UTC) and provenance."""
