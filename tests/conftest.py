@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,3 +26,8 @@ def shared() -> Path:
 def golden() -> Path:
     """The folder of instances with known optima: TTAMER_GOLDEN, or `shared/golden` beside the checkout."""
     return _folder("TTAMER_GOLDEN", ROOT.parent / "shared" / "golden")
+
+
+# A slow moment of a shared machine is no bug of ours.
+settings.register_profile("ttamer", deadline=None)
+settings.load_profile("ttamer")
