@@ -32,15 +32,15 @@ from ttamer.profiles.registry import lookup
 from ttamer.profiles.shelf import records_path
 from ttamer.profiles.simulation import Check, GroupLoad, SimulationReport
 
-FEWEST_REQUESTS = 10_000  # so that utilization and mean batch are steady at low quantiles too
-BEYOND_THE_QUANTILE = 500  # requests; 100 give an interval when independent, and those of a queue are not
+FEWEST_REQUESTS = 50_000  # so that utilization and mean batch are steady at low quantiles too
+BEYOND_THE_QUANTILE = 1000  # requests; a busy queue makes a hundred of them worth as much as one independent one
 
 
 def default_requests(quantile: float) -> int:
-    """Enough requests for a useful interval of the quantile: 500 beyond it, 10,000 at least.
+    """Enough requests for a useful interval of the quantile: 1000 beyond it, 50,000 at least.
 
     >>> default_requests(0.99), default_requests(0.5)
-    (50000, 10000)
+    (100000, 50000)
     """
     return max(FEWEST_REQUESTS, math.ceil(round(BEYOND_THE_QUANTILE / (1 - quantile), 6)))
 
@@ -112,7 +112,7 @@ def _check_arguments(requests: int, rate_scale: float, warm_up: float) -> int:
         raise InputError(f"a load of {rate_scale:g} times the planned one", remedy="give a number above zero")
     first = int(requests * warm_up)
     if requests - first < 2:
-        raise InputError(f"{requests} requests are too few to observe anything", remedy="give 10000 or more")
+        raise InputError(f"{requests} requests are too few to observe anything", remedy="give 50000 or more")
     return first
 
 

@@ -255,8 +255,8 @@ def test_progress_ends_with_every_request_done() -> None:
     assert seen[-1] == (500, 500)
 
 
-def test_enough_requests_leave_five_hundred_beyond_the_quantile() -> None:
-    assert [default_requests(q) for q in (0.5, 0.95, 0.99, 0.999)] == [10_000, 10_000, 50_000, 500_000]
+def test_enough_requests_leave_a_thousand_beyond_the_quantile() -> None:
+    assert [default_requests(q) for q in (0.5, 0.95, 0.99, 0.999)] == [50_000, 50_000, 100_000, 1_000_000]
 
 
 def test_reports_and_requests_are_documents(tmp_path: Path) -> None:

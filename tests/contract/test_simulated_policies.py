@@ -1,0 +1,36 @@
+"""Every exit policy can be simulated, and its requests stop where the policy says, as often as it says."""
+
+import numpy as np
+import pytest
+
+from tests.builders_simulation import group_of, plan_of, profile_of
+from tests.synthetic_records import even_costs, plausible_records
+from ttamer.exits.evaluate import evaluate, fit_candidates
+from ttamer.exits.policies import POLICIES
+from ttamer.planning.simulation.simulate import simulate
+
+EXITS = 6
+PROFILE = profile_of(stage_s=(0.001,) * EXITS, head_s=(0.0001,) * EXITS, models=("toy",))
+CALIBRATION, TEST = plausible_records(1), plausible_records(2, first=1000)
+RATE_RPS = 80.0
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_policy_stops_under_load_as_it_does_on_the_records(kind: str, batch: int) -> None:
+    candidates = fit_candidates([kind], CALIBRATION, even_costs(EXITS))
+    fitted = candidates[len(candidates) // 2]
+    outcome = evaluate(fitted, TEST, even_costs(EXITS))
+    group = group_of("policy", model="toy", batch=batch, batch_timeout_s=0.002)
+    plan = plan_of(PROFILE, group, policies={"policy": fitted.to_spec()}, rate_rps=RATE_RPS)
+    report, table = simulate(plan, PROFILE, {"toy": TEST}, requests=20_000, seed=1)
+    stops = np.bincount(table.stop_exit_N, minlength=EXITS) / len(table.stop_exit_N)
+    assert stops == pytest.approx(outcome.stop_share_K, abs=4 * (0.25 / 20_000) ** 0.5)
+    assert (table.correct_N == 1).mean() == pytest.approx(outcome.accuracy, abs=4 * (0.25 / 20_000) ** 0.5)
+    assert report.checks[2].observed == pytest.approx(outcome.accuracy)
+    assert outcome.mean_s is not None
+    if batch == 1:
+        assert table.service_s_N.mean() == pytest.approx(outcome.mean_s, rel=0.02)
+        assert report.groups[0].utilization == pytest.approx(RATE_RPS * outcome.mean_s, rel=0.04)
+    else:
+        assert report.groups[0].utilization < RATE_RPS * outcome.mean_s
