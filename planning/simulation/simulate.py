@@ -194,6 +194,9 @@ def _notes(rate_scale: float, checks: Sequence[Check], sojourn_s_N: Floats, plan
         )
     if checks[0].verdict == "undecided":
         notes.append("the promised latency lies within the interval of what was observed: simulate more requests")
+    accuracy = checks[2]
+    if accuracy.verdict == "undecided" and accuracy.promised is not None and accuracy.observed is not None:
+        notes.append("the test records are too few to tell whether the promised accuracy is kept: record more")
     if any(check.promised is not None and check.observed is None for check in checks):
         source = f" ({plan.promise.accuracy_source})" if plan.promise.accuracy_source else ""
         notes.append(f"the promised accuracy{source} was not checked: there are no test records of every model in use")

@@ -133,6 +133,7 @@ def test_accuracy_below_the_promise_is_broken_only_beyond_its_interval(promised:
     plan = plan_of(PROFILE, group_of("early"), accuracy_low=promised, dataset="toy")
     report, _ = simulate(plan, PROFILE, {MODEL: records}, requests=10_000, seed=1)
     assert report.checks[2].verdict == report.verdict == verdict
+    assert any("too few to tell" in note for note in report.notes) == (verdict == "undecided")
 
 
 def test_an_accuracy_that_no_records_can_show_is_noted_and_does_not_decide() -> None:
