@@ -23,8 +23,6 @@ SERVICES = {
     "loose": Service(slo_s=0.5, rate_rps=400, limits=Limits(cores=8)),
     "median": Service(slo_s=0.03, quantile=0.5, rate_rps=300, limits=Limits(cores=16)),
     "small only": Service(slo_s=0.1, quantile=0.95, rate_rps=700, stages=(Stage(models=("small",)),)),
-    "one model": Service(slo_s=0.1, rate_rps=200, mix=False, limits=Limits(cores=4)),
-    "last exits": Service(slo_s=0.1, rate_rps=200, stages=(Stage(policies=("last-exit",)),)),
     "pipeline": Service(
         slo_s=0.3, rate_rps=100, stages=(Stage(name="find", models=("small",)), Stage(name="name", models=("large",)))
     ),
