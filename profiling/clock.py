@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+CLEAN_SHARE = 0.95  # a sample whose main thread ran at least this share of the wall time lost nothing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -22,6 +24,11 @@ class Timing:
     def call_s(self) -> float:
         """Wall seconds of one call."""
         return self.wall_s / self.loops
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the calling thread was never kept waiting for its core."""
+        return self.thread_s >= CLEAN_SHARE * self.wall_s
 
 
 TimeCalls = Callable[[Callable[[], object], int], Timing]

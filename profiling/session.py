@@ -21,11 +21,12 @@ from ttamer.profiling.clock import time_calls
 from ttamer.profiling.devices import DEVICES, Device
 from ttamer.profiling.interference import read_interference
 from ttamer.profiling.reference import reference_kernel
-from ttamer.profiling.rounds import GroupTimings, Part, PartTimings, measure_group
+from ttamer.profiling.rounds import GroupTimings, Part, PartTimings, all_timings, clean_timings, measure_group
 from ttamer.profiling.target import Target
 from ttamer.profiling.task import Task
 from ttamer.profiling.verdicts import evidence_of, judge
 
+KEEP = {"cpu": clean_timings, "cuda": all_timings}
 Emit = Callable[..., None]
 # What a model raises when it is wrong; anything else is a bug of ours and keeps its traceback.
 MODEL_FAILURES = (
@@ -87,8 +88,8 @@ def load_target(task: Task) -> LoadedTarget:
     return LoadedTarget(target=target, spec=spec, load_time_s=load_time_s)
 
 
-def group_parts(loaded: LoadedTarget, batch: int, device: Device, done: Set[tuple[str, int]]) -> list[Part]:
-    """The parts of a group that are still to measure, each with its true input: whole, stage 0, head 0, ...
+def group_parts(loaded: LoadedTarget, batch: int, device: Device) -> list[Part]:
+    """The parts of a group, each with its true input: whole, stage 0, head 0, ...
 
     Raises InputError if an answer has the wrong shape or is not finite.
     """
@@ -103,7 +104,7 @@ def group_parts(loaded: LoadedTarget, batch: int, device: Device, done: Set[tupl
             check_logits(target.run_head(k, state), spec, batch, f"exit {name!r}")
             parts.append(_part("stage", k, device, target.run_stage, k, before))
             parts.append(_part("head", k, device, target.run_head, k, state))
-    return [part for part in parts if (part.part, part.exit) not in done]
+    return parts
 
 
 def check_logits(logits: torch.Tensor, spec: ModelSpec, batch: int, what: str) -> None:
@@ -136,10 +137,14 @@ def library_facts() -> dict[str, Any]:
 def _measure(
     loaded: LoadedTarget, task: Task, batch: int, done: Set[tuple[str, int]], reference: Callable[[], object]
 ) -> list[LatencyPoint]:
-    parts = group_parts(loaded, batch, DEVICES[task.device], done)
+    parts = group_parts(loaded, batch, DEVICES[task.device])
+    todo = [part for part in parts if (part.part, part.exit) not in done]
+    budget = Budget(**task.budget)
     before = read_interference(task.cpus, time.monotonic())
     with _clear_failures(task.model, f"it ran a batch of {batch}"), _without_garbage_collection():
-        timings = measure_group(parts, reference, Budget(**task.budget), time_calls=time_calls, now=time.monotonic)
+        timings = measure_group(
+            todo, reference, parts[0].call, budget, keep=KEEP[task.device], time_calls=time_calls, now=time.monotonic
+        )
     after = read_interference(task.cpus, time.monotonic())
     disturbance = after.evidence_since(before, len(task.cpus))
     peak_memory_bytes = DEVICES[task.device].peak_memory_bytes()

@@ -12,7 +12,6 @@ from ttamer.profiles.samples import Samples
 from ttamer.profiling.clock import Timing
 from ttamer.profiling.rounds import relative_half_width
 
-CLEAN_SHARE = 0.95  # a sample whose main thread ran at least this share of the wall time lost nothing
 CLEAN_SAMPLES = 0.8  # an undisturbed shared machine gives 87-99 % clean samples
 BUSY_SHARE = 0.95  # process CPU time over wall time and cores: below it some core waited
 PREEMPTIONS_PER_S = 100.0  # up to about 80 per second were seen in samples that lost no time
@@ -24,7 +23,7 @@ HALF_WIDTH = 0.1  # of the median's 95 % interval; the band within which perf_an
 def evidence_of(
     samples: Samples, timings: Sequence[Timing], reference: Sequence[Timing], cores: int, device: str
 ) -> dict[str, float]:
-    """What the verdict on one part rests on.
+    """What the verdict on one part rests on: its samples, and all its timings of which they were kept.
 
     cv, half_width: spread of the samples and of their median, relative. reference_s, reference_cv: the
     kernel timed beside each sample; divide by it to compare runs of different minutes.
@@ -37,7 +36,7 @@ def evidence_of(
     main_share = np.array([timing.thread_s for timing in timings]) / wall_s
     reference_s = np.array([timing.wall_s for timing in reference])
     evidence = {
-        "rounds": float(len(samples)),
+        "rounds": float(len(timings)),
         "cores": float(cores),
         "cv": _cv(np.array(samples.seconds)),
         "half_width": relative_half_width(samples),
@@ -48,7 +47,7 @@ def evidence_of(
     shares = {
         "cpu_share": float(np.median(cpu_s / wall_s / cores)),
         "main_share": float(np.median(main_share)),
-        "clean_share": float(np.mean(main_share >= CLEAN_SHARE)),
+        "clean_share": float(np.mean([timing.is_clean for timing in timings])),
     }
     evidence |= shares if device == "cpu" else {}
     return {name: value for name, value in evidence.items() if np.isfinite(value)}

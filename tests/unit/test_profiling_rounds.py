@@ -8,7 +8,15 @@ from ttamer.profiles.errors import InputError
 from ttamer.profiles.samples import Samples
 from ttamer.profiling.budgets import BUDGETS, FLOOR_ROUNDS, Budget
 from ttamer.profiling.clock import Timing, time_calls
-from ttamer.profiling.rounds import Part, loops_for, measure_group, relative_half_width, warm_up
+from ttamer.profiling.rounds import (
+    Part,
+    all_timings,
+    clean_timings,
+    loops_for,
+    measure_group,
+    relative_half_width,
+    warm_up,
+)
 
 
 class FakeClock:
@@ -43,19 +51,33 @@ BUDGET = Budget(name="test", min_rounds=8, max_rounds=12, group_s=3.0, half_widt
 
 
 def measured(clock: FakeClock, parts: list[Part], budget: Budget = BUDGET) -> list[Samples]:
-    group = measure_group(parts, clock.taking("ref", 0.01), budget, time_calls=clock.time_calls, now=clock.now)
+    group = measure_group(
+        parts,
+        clock.taking("ref", 0.01),
+        parts[0].call,
+        budget,
+        keep=clean_timings,
+        time_calls=clock.time_calls,
+        now=clock.now,
+    )
     assert len(group.reference) == len(group.parts[0].timings)
     return [part.samples() for part in group.parts]
 
 
-def test_every_round_visits_the_reference_and_then_each_part_once() -> None:
+def test_every_round_visits_the_reference_settles_the_caches_and_times_each_part_once() -> None:
     clock = FakeClock()
     parts = [
         Part(part="whole", exit=-1, call=clock.taking("w", 0.02)),
         Part(part="stage", exit=0, call=clock.taking("s", 0.02)),
     ]
     measured(clock, parts)
-    assert clock.log[-6:] == ["ref", "w", "s"] * 2
+    assert clock.log[-8:] == ["ref", "w", "w", "s"] * 2
+
+
+def test_a_long_call_needs_no_settling() -> None:
+    clock = FakeClock()
+    measured(clock, [Part(part="whole", exit=-1, call=clock.taking("w", 0.2))])
+    assert clock.log[-4:] == ["ref", "w"] * 2
 
 
 def test_a_steady_part_stops_at_the_fewest_rounds() -> None:
@@ -67,7 +89,7 @@ def test_a_steady_part_stops_at_the_fewest_rounds() -> None:
 
 def test_an_unsteady_part_is_measured_to_the_most_rounds() -> None:
     clock = FakeClock()
-    unsteady = [0.02, 0.04] * 30
+    unsteady = [0.02, 0.03, 0.04] * 20
     (samples,) = measured(clock, [Part(part="whole", exit=-1, call=clock.taking("w", *unsteady))])
     assert len(samples) == BUDGET.max_rounds
 
@@ -137,3 +159,18 @@ def test_the_real_clock_counts_loops_and_never_returns_zero() -> None:
     assert len(calls) == timing.loops == 7
     assert timing.wall_s > 0
     assert timing.call_s() == timing.wall_s / 7
+
+
+def timings_of(*thread_s: float) -> list[Timing]:
+    return [Timing(wall_s=0.01, cpu_s=seconds, thread_s=seconds, preemptions=0) for seconds in thread_s]
+
+
+def test_samples_that_a_neighbour_disturbed_are_dropped() -> None:
+    timings = timings_of(*[0.01] * 6, 0.009, 0.001)
+    assert clean_timings(timings) == timings[:6]
+    assert all_timings(timings) == timings
+
+
+def test_disturbed_samples_stay_where_too_few_others_are_left_to_bound_a_median() -> None:
+    timings = timings_of(*[0.01] * 5, 0.001)
+    assert clean_timings(timings) == timings

@@ -73,7 +73,7 @@ def test_parts_that_were_measured_before_are_left_out() -> None:
 def test_every_stage_gets_the_state_that_the_stages_before_it_made() -> None:
     loaded = load_target(task_for("make"))
     with torch.inference_mode():
-        parts = {(part.part, part.exit): part for part in group_parts(loaded, 2, DEVICES["cpu"], set())}
+        parts = {(part.part, part.exit): part for part in group_parts(loaded, 2, DEVICES["cpu"])}
         whole, last = parts["whole", -1].call(), parts["head", 1].call()
     assert isinstance(whole, torch.Tensor)
     assert isinstance(last, torch.Tensor)
