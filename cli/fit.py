@@ -12,8 +12,9 @@ from ttamer.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
     from ttamer.cli.models import ModelChoice
+    from ttamer.exits.features import Progress as FitProgress
     from ttamer.exits.fitting import FitResult
-    from ttamer.exits.fitting import Progress as FitProgress
+    from ttamer.exits.source import DataSource
     from ttamer.profiles.profile import ModelSpec, Profile
 
 
@@ -37,6 +38,7 @@ def run(
         bool, typer.Option("--train-backbone", help="Train a small CIFAR ResNet on the data first.")
     ] = False,
     max_fit: Annotated[int | None, typer.Option(min=1, help="Most samples to fit heads on.")] = None,
+    size: Annotated[int | None, typer.Option(min=8, help="Side of the images in pixels; default: the model's.")] = None,
     tokens: Annotated[int | None, typer.Option(min=1, help="Length of texts in tokens.")] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Scale images to the model's input size.")] = False,
     seed: Seed = 0,
@@ -59,7 +61,7 @@ def run(
     expected = None if expect_accuracy is None else parse_fraction(expect_accuracy, "--expect-accuracy")
     folder = profile_folder(profile)
     known = existing_profile(folder)
-    choice = choose_model(model, known, weights=weights, head=head, tokens=tokens)
+    choice = choose_model(model, known, weights=weights, head=head, size=size, tokens=tokens)
     source = open_source(data, seed=seed, max_fit=max_fit)
     with progress("fitting") as advance:
         if train_backbone:
@@ -156,6 +158,12 @@ def _print(result: "FitResult", spec: "ModelSpec", source: str) -> None:
     render.table(columns, rows, title=f"Exits of {spec.name} on {source} ({sizes})")
 
 
-def _trained(choice: "ModelChoice", source: object, folder: Path, seed: int, advance: Advance) -> "ModelChoice":
+def _trained(choice: "ModelChoice", source: "DataSource", folder: Path, seed: int, advance: Advance) -> "ModelChoice":
     """The model with a backbone trained on the source's fit split, its weights beside the heads."""
-    raise AssertionError
+    from ttamer.exits.training import train_backbone
+    from ttamer.profiles.shelf import weights_path
+
+    path = weights_path(folder, choice.name)
+    shape = choice.arguments.get("input_shape")
+    train_backbone(choice.name, source, path, input_shape=shape, resize=True, seed=seed, progress=_shares(advance))
+    return replace(choice, arguments={**choice.arguments, "weights": str(path.resolve())})

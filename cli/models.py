@@ -12,6 +12,7 @@ from ttamer.profiles.profile import Profile
 from ttamer.profiles.shelf import heads_path, read_profile
 
 FACTORY = "ttamer.exits.loading:load"
+NAMED_WEIGHTS = ("random", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def choose_model(
     *,
     weights: str | None = None,
     head: str | None = None,
+    size: int | None = None,
     tokens: int | None = None,
 ) -> ModelChoice:
     """The model meant. What the profile knows of it (weights, classes, shape, heads) holds unless told otherwise.
@@ -51,29 +53,36 @@ def choose_model(
     """
     from ttamer.exits.catalog import resolve
 
-    if weights and weights.lower() not in ("random", "default") and not Path(weights).is_file():
+    if weights and weights.lower() not in NAMED_WEIGHTS and not Path(weights).is_file():
         raise DocumentError(
             f"there is no weights file {weights}", remedy="give a .safetensors or .pth file, or DEFAULT"
         )
-    if profile is not None and name_or_path in profile.models and weights is None:
+    if profile is not None and name_or_path in profile.models and not (weights or size or tokens):
         return _known(name_or_path, profile, head)
     entry = resolve(name_or_path)
-    if tokens is not None and len(entry.input_shape) != 1:
-        raise InputError(f"{entry.name!r} reads images, not tokens", remedy="leave --tokens out")
+    is_image = len(entry.input_shape) == 3
+    if (tokens and is_image) or (size and not is_image):
+        reads, wrong = ("images", "--tokens") if is_image else ("texts", "--size")
+        raise InputError(f"{entry.name!r} reads {reads}", remedy=f"leave {wrong} out")
+    shape = [entry.input_shape[0], size, size] if size else [tokens] if tokens else None
     arguments = {
         "model": str(entry.folder.resolve()) if entry.folder else name_or_path,
-        "weights": None if entry.folder else weights or "random",
+        "weights": None if entry.folder else _absolute(weights or "random"),
         "head": head,
-        "input_shape": None if tokens is None else [tokens],
+        "input_shape": shape,
     }
     return ModelChoice(entry.name, {key: value for key, value in arguments.items() if value is not None})
+
+
+def _absolute(weights: str) -> str:
+    return weights if weights.lower() in NAMED_WEIGHTS else str(Path(weights).resolve())
 
 
 def _known(name: str, profile: Profile, head: str | None) -> ModelChoice:
     spec = profile.spec(name)
     heads_file = heads_path(profile.require_folder(), name)
     from_folder = Path(spec.source).is_dir()
-    named = spec.weights in ("random", "default")
+    named = spec.weights in NAMED_WEIGHTS
     arguments: dict[str, Any] = {
         "model": spec.source if from_folder else name,
         "head": head or spec.head,

@@ -39,6 +39,7 @@ def run(
         typer.Option(metavar="FILE|DEFAULT", help="Weights of one model; default: random, enough for latency."),
     ] = None,
     head: Annotated[str | None, typer.Option(help="Kind of the early heads: gap, pool4, mean, cls.")] = None,
+    size: Annotated[int | None, typer.Option(min=8, help="Side of images in pixels; default: the model's.")] = None,
     tokens: Annotated[int | None, typer.Option(min=1, help="Length of texts in tokens; default 128.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
@@ -63,14 +64,15 @@ def run(
     folder = profile_folder(profile)
     known = existing_profile(folder)
     chosen = [
-        choose_model(name, known, weights=weights, head=head, tokens=tokens) for name in models or DEFAULT_MODELS
-    ]  # fmt: skip
+        choose_model(name, known, weights=weights, head=head, size=size, tokens=tokens)
+        for name in models or DEFAULT_MODELS
+    ]
     request = _request(
         folder.name,
         chosen,
         integers(batches or (QUICK_BATCHES if quick else DEFAULT_BATCHES), "--batches"),
         integers(cores, "--cores") if cores else None,
-        device,
+        device.value,
         quick,
     )
     if dry_run:

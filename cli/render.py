@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ttamer.cli.options import Format
-from ttamer.profiles.documents import to_yaml
 
 DASH = "-"
 
@@ -76,6 +75,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
 
 def document(content: Mapping[str, Any], format: Format) -> None:
     """Print a document as JSON or YAML on stdout."""
+    from ttamer.profiles.documents import to_yaml
+
     print(json.dumps(content, indent=2) if format is Format.JSON else to_yaml(content), end="\n")
 
 

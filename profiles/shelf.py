@@ -38,6 +38,11 @@ def heads_path(folder: Path, model: str) -> Path:
     return folder / "heads" / f"{model}.safetensors"
 
 
+def weights_path(folder: Path, model: str) -> Path:
+    """Where the weights of a backbone that was trained here lie."""
+    return folder / "weights" / f"{model}.safetensors"
+
+
 def journal_path(folder: Path) -> Path:
     """Where finished points are appended while a sweep runs."""
     return folder / "journal.jsonl"
