@@ -18,6 +18,8 @@ def seconds(value: float | None) -> str:
     """
     if value is None:
         return DASH
+    if value == 0:
+        return "0 s"
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value >= 0.9995 * scale or unit == "us":
             return f"{_significant(value / scale)} {unit}"
@@ -54,6 +56,15 @@ def mebibytes(value: float) -> str:
     '256 MiB'
     """
     return f"{value / 2**20:,.0f} MiB"
+
+
+def kibibytes(value: float) -> str:
+    """Bytes as KiB.
+
+    >>> kibibytes(1536)
+    '1.5 KiB'
+    """
+    return f"{value / 2**10:,.1f} KiB"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> None:

@@ -186,9 +186,10 @@ class Profile:
     def digest(self, models: Iterable[str]) -> str:
         """Hash of the specifications and raw timings of the given models: what a plan was made from."""
         hasher = hashlib.sha256()
-        for model in sorted(set(models)):
+        names = set(models)
+        for model in sorted(names):
             hasher.update(self.spec(model).digest().encode())
-        chosen = sorted((p for p in self.latency if p.key.model in set(models)), key=lambda point: repr(point.key))
+        chosen = sorted((p for p in self.latency if p.key.model in names), key=lambda point: repr(point.key))
         for point in chosen:
             hasher.update(repr((point.key, point.samples.seconds)).encode())
         return hasher.hexdigest()[:16]
