@@ -53,11 +53,11 @@ def _program(problem: Problem) -> tuple[Any, dict[str, Any]]:
     program = pulp.LpProblem("serving", pulp.LpMaximize)
     variables: dict[str, Any] = {}
     for j in range(len(problem.columns)):
-        variables[f"n[{j}]"] = _variable(f"n[{j}]", problem.most_replicas_of(j), pulp.LpInteger)
-        variables[f"w[{j}]"] = _variable(f"w[{j}]", 1.0, pulp.LpContinuous)
-        variables[f"y[{j}]"] = _variable(f"y[{j}]", 1, pulp.LpBinary)
+        variables[f"n[{j}]"] = program.add_variable(f"n_{j}", 0, problem.most_replicas_of(j), cat=pulp.LpInteger)
+        variables[f"w[{j}]"] = program.add_variable(f"w_{j}", 0, 1, cat=pulp.LpContinuous)
+        variables[f"y[{j}]"] = program.add_variable(f"y_{j}", 0, 1, cat=pulp.LpBinary)
     for place in range(len(problem.stages)):
-        variables[f"t[{place}]"] = _variable(f"t[{place}]", 1.0, pulp.LpContinuous)
+        variables[f"t[{place}]"] = program.add_variable(f"t_{place}", 0, 1, cat=pulp.LpContinuous)
     program += pulp.lpSum(coefficient * variables[name] for name, coefficient in _objective(problem))
     for row in rows(problem):
         left = pulp.lpSum(coefficient * variables[name] for name, coefficient in row.terms.items())
@@ -72,10 +72,6 @@ def _objective(problem: Problem) -> list[tuple[str, float]]:
         terms.append((f"n[{j}]", -problem.cost_weight * column.cores))
         terms.append((f"y[{j}]", -problem.batch_weight * column.batch))
     return terms
-
-
-def _variable(name: str, most: float, category: str) -> Any:
-    return pulp.LpVariable(_spelled(name), 0, most, category)
 
 
 def _spelled(name: str) -> str:

@@ -1,0 +1,108 @@
+"""Operating points: policies fitted on calibration, chosen on validation, within the allowed drop."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.builders import ModelPlan, make_profile, make_profile_folder
+from tests.synthetic_records import plausible_records
+from ttamer.planning.exit_choice import OperatingPoint, measured_costs, operating_points, read_records, restored_point
+from ttamer.planning.model_choice import ModelChoice
+from ttamer.profiles.errors import DocumentError, InputError
+from ttamer.profiles.profile import Profile
+from ttamer.profiles.service import Stage
+from ttamer.profiles.shelf import records_path
+
+CHOICE = ModelChoice(stage="serve", models=("toy",), dataset="synthetic")
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
+    return make_profile_folder(tmp_path_factory.mktemp("profile"), make_profile(), {"toy": 7})
+
+
+def points_of(profile: Profile, max_drop: float = 1.0, kinds: tuple[str, ...] = ()) -> list[OperatingPoint]:
+    return operating_points(profile, "toy", Stage(policies=kinds), CHOICE, "cpu", max_drop)
+
+
+def test_the_last_exit_is_always_there_and_needs_no_staged_model(profile: Profile) -> None:
+    first = points_of(profile)[0]
+    validation = read_records(profile, "toy", "validation")
+    assert (first.name, first.paths, first.drop) == ("toy/last-exit", None, 0.0)
+    assert first.accuracy == validation.accuracy_K()[-1]
+
+
+def test_a_handful_of_operating_points_is_kept_each_faster_and_no_more_accurate_than_the_one_before(
+    profile: Profile,
+) -> None:
+    costs = measured_costs(profile, "toy", "cpu")
+    early = points_of(profile)[1:]
+    seconds = [
+        float(point.paths.stop_share_K @ costs.path_s_K(np.array(point.paths.heads_K)))
+        for point in early
+        if point.paths is not None
+    ]
+    assert 2 <= len(early) <= 6
+    assert seconds == sorted(seconds, reverse=True)
+    assert [point.accuracy for point in early] == sorted((point.accuracy for point in early), reverse=True)
+
+
+@pytest.mark.parametrize("max_drop", [0.0, 0.01, 0.1])
+def test_no_operating_point_loses_more_accuracy_than_allowed(profile: Profile, max_drop: float) -> None:
+    assert all(point.drop <= max_drop + 1e-9 for point in points_of(profile, max_drop))
+
+
+def test_only_the_allowed_kinds_compete_beside_the_last_exit(profile: Profile) -> None:
+    kinds = {point.spec.kind for point in points_of(profile, kinds=("fixed-exit",))}
+    assert kinds == {"last-exit", "fixed-exit"}
+
+
+def test_an_unknown_kind_is_refused(profile: Profile) -> None:
+    with pytest.raises(InputError, match="unknown exit policy 'fixed-exits'"):
+        points_of(profile, kinds=("fixed-exits",))
+
+
+def test_a_point_says_on_which_records_it_was_fitted_and_chosen(profile: Profile) -> None:
+    for point in points_of(profile)[1:]:
+        assert point.spec.fitted_on == {"calibration": read_records(profile, "toy", "calibration").digest()}
+        assert point.spec.chosen_on == {"validation": read_records(profile, "toy", "validation").digest()}
+
+
+def test_a_point_is_restored_from_its_specification(profile: Profile) -> None:
+    for point in points_of(profile):
+        again = restored_point(profile, point.name, point.spec, "synthetic")
+        assert (again.accuracy, again.accuracy_low, again.drop) == (point.accuracy, point.accuracy_low, point.drop)
+        assert (again.paths is None) == (point.paths is None)
+
+
+def test_a_model_without_records_has_its_last_exit_and_its_published_accuracy() -> None:
+    published = make_profile((ModelPlan(name="toy", accuracy=0.75, source="published"),))
+    (point,) = points_of(published)
+    assert (point.accuracy, point.accuracy_low, point.source) == (0.75, None, "published")
+
+
+def test_records_that_changed_since_the_choice_are_refused(tmp_path: Path) -> None:
+    written = make_profile_folder(tmp_path, make_profile(), {"toy": 7})
+    point = points_of(written)[1]
+    other = plausible_records(99, 600, 4, split="validation", first=600, model="toy")
+    other.write(records_path(tmp_path, "toy", "validation"))
+    with pytest.raises(DocumentError, match="validation records of 'toy' have changed"):
+        restored_point(written, point.name, point.spec, "synthetic")
+
+
+def test_splits_that_share_samples_are_refused(tmp_path: Path) -> None:
+    written = make_profile_folder(tmp_path, make_profile(), {"toy": 7})
+    overlapping = plausible_records(8, 600, 4, split="validation", first=300, model="toy")
+    overlapping.write(records_path(tmp_path, "toy", "validation"))
+    with pytest.raises(InputError, match="share 300 samples"):
+        points_of(written)
+
+
+def test_records_of_another_model_are_refused(tmp_path: Path) -> None:
+    written = make_profile_folder(tmp_path, make_profile(), {"toy": 7})
+    plausible_records(8, 60, 5, split="validation", first=600, model="toy").write(
+        records_path(tmp_path, "toy", "validation")
+    )
+    with pytest.raises(InputError, match="with 5 exits, expected validation records of 'toy' with 4"):
+        points_of(written)
