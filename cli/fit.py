@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -110,7 +110,7 @@ def _update_profile(
     write_profile(folder, updated)
 
 
-def _rows(result: "FitResult", spec: "ModelSpec") -> list[dict[str, object]]:
+def _rows(result: "FitResult", spec: "ModelSpec") -> list[dict[str, Any]]:
     accuracy = {(row.exit, row.split): row for row in result.accuracy}
     return [
         {

@@ -47,7 +47,7 @@ def _binomial_cdfs(n: int, p: float) -> NDArray[np.float64]:
     k = np.arange(n + 1)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
     log_terms = log_factorial[n] - log_factorial - log_factorial[::-1] + k * math.log(p) + (n - k) * math.log1p(-p)
-    return np.minimum(1.0, np.cumsum(np.exp(log_terms)))
+    return np.asarray(np.minimum(1.0, np.cumsum(np.exp(log_terms))))
 
 
 def quantile_samples_needed(q: float, confidence: float = 0.95) -> int:

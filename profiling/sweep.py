@@ -6,6 +6,7 @@ One fresh process measures one model at one core count; a process that dies cost
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -138,11 +139,11 @@ class Sweep:
         worker = self._start(self._task(run))
         self._interruption.watch(worker)
         try:
-            for event in worker.events():
-                self._take(event, run)
-        except BaseException:
-            worker.kill()
-            raise
+            with ExitStack() as on_failure:
+                on_failure.callback(worker.kill)
+                for event in worker.events():
+                    self._take(event, run)
+                on_failure.pop_all()
         finally:
             self._interruption.watch(None)
             ending = worker.ending()
