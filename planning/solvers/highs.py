@@ -42,11 +42,19 @@ def _polished(problem: Problem, program: Any, replicas_J: tuple[int, ...], share
     used_J = tuple(count if share > 0 else 0 for count, share in zip(replicas_J, share_J, strict=True))
     objective = problem.objective(used_J, share_J)
     is_proven = program.sol_status == pulp.LpSolutionOptimal
-    bound = objective if is_proven else max(objective, float(program.solverModel.getInfo().mip_dual_bound))
+    bound = objective if is_proven else max(objective, _bound(problem, program))
     return Solution(
         status="optimal" if is_proven else "time-limited",
         objective=objective, bound=bound, replicas_J=used_J, share_J=share_J,
     )  # fmt: skip
+
+
+def _bound(problem: Problem, program: Any) -> float:
+    """What no choice exceeds: HiGHS' bound if it got that far, else the best accuracy of each stage for nothing."""
+    accuracies = [[problem.columns[j].accuracy for j in problem.in_stage(stage)] for stage in problem.stages]
+    free = problem.accuracy_weight * sum(max(stage) for stage in accuracies)
+    # PuLP has HiGHS minimise the negated objective.
+    return min(free, -float(program.solverModel.getInfo().mip_dual_bound))
 
 
 def _program(problem: Problem) -> tuple[Any, dict[str, Any]]:

@@ -3,11 +3,13 @@
 import pkgutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import ttamer.planning.solvers
 from ttamer.planning.problem import Column, Problem, SolveLimits
 from ttamer.planning.solvers import SOLVERS
+from ttamer.profiles.errors import InputError
 
 TWO_MODELS = Problem(
     columns=(
@@ -92,3 +94,29 @@ def test_a_load_of_exactly_the_capacity_is_served(name: str) -> None:
     column = Column(stage="serve", cores=1, batch=1, capacity_rps=0.1, accuracy=0.5)
     solution = SOLVERS[name](Problem(columns=(column,), stages=("serve",), rate_rps=0.3), SolveLimits())
     assert solution.replicas_J == (3,)
+
+
+def test_highs_out_of_time_says_so_and_its_bound_holds() -> None:
+    rng = np.random.default_rng(0)
+    columns = tuple(
+        Column(
+            stage="serve",
+            cores=int(cores),
+            batch=1,
+            capacity_rps=float(rng.uniform(2, 20) * cores**0.8),
+            accuracy=float(rng.uniform(0.5, 1)),
+        )
+        for cores in rng.integers(1, 5, 200)
+    )
+    problem = Problem(columns=columns, stages=("serve",), rate_rps=700.0, most_cores=64)
+    optimum = SOLVERS["highs"](problem, SolveLimits()).objective
+    with pytest.raises(InputError, match="no plan was found in 0 s"):
+        SOLVERS["highs"](problem, SolveLimits(time_s=0.0))
+    for time_s in (0.005, 0.01, 0.015, 0.02, 0.03):  # how far it gets depends on the machine; what it says must hold
+        try:
+            solution = SOLVERS["highs"](problem, SolveLimits(time_s=time_s))
+        except InputError:
+            continue
+        assert solution.objective <= optimum + 1e-9
+        assert solution.bound >= optimum - 1e-9
+        assert solution.status == "time-limited" or solution.objective == pytest.approx(optimum)
