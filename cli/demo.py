@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     pass
 
 NAME, MODEL = "demo", "resnet20"
+LOAD = 1.2  # of one core's throughput: enough to make early exits matter, and served by two cores without them
 
 
 def run(
@@ -32,8 +33,13 @@ def run(
         fit.run(MODEL, data="digits", size=16, train_backbone=True, profile=NAME)
         _step(f"profile {MODEL} resnet18 bert-mini --quick -p {NAME}")
         profile.run([MODEL, "resnet18", "bert-mini"], quick=True, profile=NAME)
-        _step(f"plan --slo 50ms --rate 50rps --max-drop 1% -p {NAME}")
-        plan.run("50ms", rate="50rps", max_drop="1%", profile=NAME)
+        load = _demanding_load(Path("profiles") / NAME)
+        print(f"\nThe load: about {LOAD:.1f} times what one core serves without early exits.")
+        alone = Path("plan-last-exit.yaml")
+        _step(f"plan --slo 50ms --rate {load} --policies last-exit -p {NAME} --out {alone}")
+        plan.run("50ms", rate=load, policies="last-exit", profile=NAME, out=alone)
+        _step(f"plan --slo 50ms --rate {load} --max-drop 1% -p {NAME}")
+        plan.run("50ms", rate=load, max_drop="1%", profile=NAME)
         _step("simulate plan.yaml")
         simulate.run(Path("plan.yaml"), fail=False)
         _step("export plan.yaml --to kubernetes")
@@ -48,6 +54,16 @@ def run(
 
 def _step(command: str) -> None:
     print(f"\n$ ttamer {command}", flush=True)
+
+
+def _demanding_load(folder: Path) -> str:
+    """A load in rps, two significant digits, that one core cannot serve by running the whole model."""
+    from ttamer.profiles.shelf import read_profile
+
+    measured = read_profile(folder)
+    whole = [p for p in measured.latency if (p.key.model, p.key.part, p.key.cores) == (MODEL, "whole", 1)]
+    throughput_rps = max(point.key.batch / point.samples.mean_s() for point in whole)
+    return f"{float(f'{LOAD * throughput_rps:.2g}'):.0f}rps"
 
 
 def _trade_off(folder: Path) -> str:

@@ -46,10 +46,10 @@ def run(
     from ttamer.planning.planner import plan_service
     from ttamer.profiles.provenance import capture
     from ttamer.profiles.service import Service
-    from ttamer.profiles.shelf import profile_folder, read_profile
+    from ttamer.profiles.shelf import find_profile, read_profile
     from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
 
-    measured = read_profile(profile_folder(profile))
+    measured = read_profile(find_profile(profile))
     service = Service.parse(
         {
             "slo_s": parse_duration_s(slo, "--slo"),

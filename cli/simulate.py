@@ -37,10 +37,10 @@ def run(
     from ttamer.profiles.errors import BrokenPromiseError
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.provenance import capture, sha256_of
-    from ttamer.profiles.shelf import profile_folder, read_profile
+    from ttamer.profiles.shelf import find_profile, read_profile
 
     given = Plan.read(plan)
-    folder = profile_folder(profile) if profile else plan.parent / given.profile.path
+    folder = find_profile(profile) if profile else plan.parent / given.profile.path
     measured = read_profile(folder)
     with progress("simulating") as advance:
         report, table = simulate(

@@ -15,6 +15,7 @@ from ttamer.profiles.samples import Samples
 
 FORMAT, LATENCY_FORMAT, ACCURACY_FORMAT, VERSION = "profile", "latency", "accuracy", 1
 SHELF = Path("profiles")  # where commands keep profiles, relative to the user's folder
+SHIPPED = Path(__file__).parent / "data"  # profiles that come with the package, to be read only
 
 LATENCY_SCHEMA = pa.schema({
     "model": pa.string(), "part": pa.string(), "exit": pa.int32(), "device": pa.string(), "dtype": pa.string(),
@@ -49,9 +50,15 @@ def journal_path(folder: Path) -> Path:
 
 
 def profile_folder(name_or_path: str) -> Path:
-    """The folder of a profile given by name (`local`) or by path (`./somewhere/profile`)."""
+    """The folder to write a profile to, given by name (`local`) or by path (`./somewhere/profile`)."""
     given = Path(name_or_path)
     return given if len(given.parts) > 1 or (given / "profile.yaml").is_file() else SHELF / given
+
+
+def find_profile(name_or_path: str) -> Path:
+    """The folder to read a profile from: the user's own, else one of that name that comes with the package."""
+    own, shipped = profile_folder(name_or_path), SHIPPED / name_or_path
+    return own if (own / "profile.yaml").is_file() or not (shipped / "profile.yaml").is_file() else shipped
 
 
 def point_row(point: LatencyPoint) -> dict[str, Any]:
