@@ -161,11 +161,14 @@ def paths_of(kind: str, outcome: Outcome) -> Paths | None:
 
 
 def _heads_are_measured(profile: Profile, model: str, device: str) -> bool:
-    settings = {setting[1] for setting in profile.settings_of(model) if setting[0] == device}
-    exits = range(len(profile.spec(model).exits))
-    return all(
-        1 in profile.batches(model, "head", exit, device=device, cores=cores) for exit in exits for cores in settings
-    )  # fmt: skip
+    """Whether every head was measured wherever the whole model was."""
+    settings = [(cores, batch) for at, cores, batch in profile.settings_of(model) if at == device]
+    heads = [
+        (profile.batches(model, "head", exit, device=device, cores=cores), batch)
+        for exit in range(len(profile.spec(model).exits))
+        for cores, batch in settings
+    ]
+    return all(sizes and sizes[0] == 1 and sizes[-1] >= batch for sizes, batch in heads)
 
 
 def _thin(evaluated: Sequence[Evaluated], last: Evaluated, max_drop: float) -> list[Evaluated]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from ttamer.planning.candidates import Server
 from ttamer.planning.problem import Solution
 from ttamer.profiles.errors import InfeasibleError
-from ttamer.profiles.service import Service, Weights
+from ttamer.profiles.service import Limits, Service, Weights
 
 FARTHEST = 1024.0  # times the SLO asked for: whatever needs more is of another kind
 PRECISION = 0.005  # relative; the answer is rounded to two digits anyway
-ANY_CORES, ANY_REPLICAS = None, 10**6
+UNLIMITED = Limits(cores=None, replicas=10**6)
 CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0)
 
 Solves = Callable[[Service], Solution]
@@ -30,31 +30,34 @@ def infeasible(service: Service, servers: Sequence[Server], solve: Solves) -> In
     ]
     remedy = " or ".join(way for way in ways if way)
     return InfeasibleError(
-        f"no plan serves {asked}: {_conflict(service, servers, unlimited)}",
+        f"no plan serves {asked}: {_conflict(service, servers, unlimited, solve)}",
         remedy=remedy or "profile a faster model, more cores or larger batches",
     )
 
 
-def _conflict(service: Service, servers: Sequence[Server], least_cores: int | None) -> str:
-    fastest = min(servers, key=lambda server: server.law.answer_s)
-    if fastest.law.answer_s > service.slo_s:
+def _conflict(service: Service, servers: Sequence[Server], least_cores: int | None, solve: Solves) -> str:
+    fastest = [
+        min((server for server in servers if server.stage == stage.name), key=lambda server: server.law.answer_s)
+        for stage in service.stages
+    ]
+    idle_s = sum(server.law.answer_s for server in fastest)
+    if idle_s > service.slo_s:
+        names = ", then ".join(f"{server.point.name} on {server.cores} {server.device} cores" for server in fastest)
         return (
-            f"the SLO is too tight for any model, the fastest ({fastest.point.name} on {fastest.cores} "
-            f"{fastest.device} cores) needs {_duration(fastest.law.answer_s)} without any waiting"
+            f"the SLO is too tight for any model, the fastest ({names}) needs {_duration(idle_s)} without any waiting"
         )
     limits = service.limits
     if least_cores is not None and limits.cores is not None and least_cores > limits.cores:
         return f"that takes {least_cores} cores and the budget is {limits.cores}"
-    if least_cores is not None:
-        return f"{limits.cores or least_cores} cores and {limits.replicas} replicas together are too few"
-    return f"{limits.replicas} replicas are too few" if limits.cores is None else (
-        f"{limits.cores} cores and {limits.replicas} replicas are too few"
-    )  # fmt: skip
+    if _is_feasible(service.model_copy(update={"limits": UNLIMITED}), solve):
+        cores = f"{limits.cores} cores and " if limits.cores is not None else ""
+        return f"{cores}{limits.replicas} replicas are too few"
+    return "the SLO leaves the stages no time to queue"
 
 
 def _least_cores(service: Service, solve: Solves) -> int | None:
     """The smallest core budget that works; None if no budget does."""
-    limits = service.limits.model_copy(update={"cores": ANY_CORES})
+    limits = service.limits.model_copy(update={"cores": None})
     solution = solve(service.model_copy(update={"limits": limits, "weights": CHEAPEST}))
     return None if solution.status == "infeasible" else round(-solution.objective)
 

@@ -20,6 +20,7 @@ from ttamer.planning.problem import Column, Problem, Solution, SolveLimits
 from ttamer.planning.promises import deploy, promise_of_group, promise_of_plan
 from ttamer.planning.solvers import SOLVERS
 from ttamer.planning.verify import verify
+from ttamer.profiles.errors import InputError
 from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.registry import lookup
@@ -68,10 +69,16 @@ def list_servers(service: Service, profile: Profile, choices: Sequence[ModelChoi
             for model in choice.models
             for point in operating_points(profile, model, stage, choice, service.device, service.max_drop)
         ]
-        servers += enumerate_servers(
+        found = enumerate_servers(
             profile, stage.name, points,
             device=service.device, quantile=quantile, most_batch=service.limits.batch,
         )  # fmt: skip
+        if not found:
+            raise InputError(
+                f"no model of stage {stage.name!r} was measured at batches up to {service.limits.batch}",
+                remedy="allow larger batches or profile smaller ones",
+            )
+        servers += found
     return trusted(servers)
 
 
