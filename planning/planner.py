@@ -46,9 +46,26 @@ def plan_service(
     Raises InfeasibleError with the nearest service that could be had, InputError on unknown names, on a device
     that was not measured or on models that cannot be compared.
     """
-    solve = lookup(SOLVERS, solver, "solver")
+    lookup(SOLVERS, solver, "solver")
     choices = choose_models(profile, service)
     servers = list_servers(service, profile, choices)
+    return plan_with(service, profile, choices, servers, solver=solver, limits=limits)
+
+
+def plan_with(
+    service: Service,
+    profile: Profile,
+    choices: Sequence[ModelChoice],
+    servers: Sequence[Server],
+    *,
+    solver: str = "highs",
+    limits: SolveLimits | None = None,
+) -> Plan:
+    """The best plan with these servers, verified; what-if questions ask it again with other demands or fewer servers.
+
+    Raises InfeasibleError with the nearest service that could be had.
+    """
+    solve = lookup(SOLVERS, solver, "solver")
     program = make_program(service, servers)
     solution = solve(program.problem, limits or SolveLimits())
     if solution.status == "infeasible":
