@@ -46,13 +46,16 @@ def plan_service(
     Raises InfeasibleError with the nearest service that could be had, InputError on unknown names, on a device
     that was not measured or on models that cannot be compared.
     """
-    lookup(SOLVERS, solver, "solver")
+    solve = lookup(SOLVERS, solver, "solver")
     choices = choose_models(profile, service)
     servers = list_servers(service, profile, choices)
-    return plan_with(service, profile, choices, servers, solver=solver, limits=limits)
+    plan = best_plan(service, profile, choices, servers, solver=solver, limits=limits)
+    if plan is None:
+        raise infeasible(service, servers, lambda one: solve(make_program(one, servers).problem, SolveLimits()))
+    return plan
 
 
-def plan_with(
+def best_plan(
     service: Service,
     profile: Profile,
     choices: Sequence[ModelChoice],
@@ -60,16 +63,15 @@ def plan_with(
     *,
     solver: str = "highs",
     limits: SolveLimits | None = None,
-) -> Plan:
-    """The best plan with these servers, verified; what-if questions ask it again with other demands or fewer servers.
+) -> Plan | None:
+    """The best plan with these servers, verified; None if there is none.
 
-    Raises InfeasibleError with the nearest service that could be had.
+    What-if questions ask it again with other demands or with fewer servers.
     """
-    solve = lookup(SOLVERS, solver, "solver")
     program = make_program(service, servers)
-    solution = solve(program.problem, limits or SolveLimits())
+    solution = lookup(SOLVERS, solver, "solver")(program.problem, limits or SolveLimits())
     if solution.status == "infeasible":
-        raise infeasible(service, servers, lambda one: solve(make_program(one, servers).problem, SolveLimits()))
+        return None
     plan = _assemble(service, profile, choices, program, solution, solver)
     broken = verify(plan, profile)
     assert not broken, f"the planner broke its own promises: {broken}"
