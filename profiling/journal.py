@@ -142,8 +142,10 @@ class Journal:
         self._append({"kind": "point", "row": point_row(point)})
 
     def remove(self) -> None:
-        """Delete the file: its points are in the profile."""
+        """Delete the file, its points being in the profile, and the folder if nothing was worth keeping."""
         self.path.unlink(missing_ok=True)
+        if not any(self.path.parent.iterdir()):
+            self.path.parent.rmdir()
 
     def close(self) -> None:
         """Close the file and give up the lock."""

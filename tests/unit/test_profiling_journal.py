@@ -11,6 +11,7 @@ import pytest
 from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.profile import LatencyPoint, ModelSpec, PointKey
 from ttamer.profiles.samples import Samples
+from ttamer.profiles.shelf import journal_path
 from ttamer.profiling.journal import Journal, JournalContents, MeasuredModel, read_journal
 
 SPEC = ModelSpec(name="m", family="test", classes=3, input_shape=(4,), exits=("a", "b"), head="linear")
@@ -135,3 +136,16 @@ def test_a_full_disk_keeps_the_points_finished_before(path: Path) -> None:
         assert path.read_bytes() == whole
         journal.append_point(point(3))
     assert len(read_journal(path).points) == 4
+
+
+def test_removing_the_journal_of_a_run_that_measured_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    with Journal(journal_path(tmp_path / "p"), "machine") as journal:
+        journal.remove()
+    assert not (tmp_path / "p").exists()
+
+
+def test_removing_the_journal_keeps_what_lies_beside_it(tmp_path: Path) -> None:
+    with Journal(journal_path(tmp_path / "p"), "machine") as journal:
+        (tmp_path / "p" / "profile.yaml").touch()
+        journal.remove()
+    assert [path.name for path in (tmp_path / "p").iterdir()] == ["profile.yaml"]
