@@ -17,6 +17,7 @@ from ttamer.profiles.errors import InputError
 
 FEWEST_POINTS = 6  # two more than coefficients, so that leaving one out still leaves a fit with a residual
 MOST_ROUNDS = 1000  # of the active-set method; it needs a handful for four coefficients
+NEGLIGIBLE = 1e-12  # share of the target's length below which a gain is rounding
 Floats = NDArray[np.float64]
 
 
@@ -113,15 +114,17 @@ def non_negative_least_squares(matrix_NF: ArrayLike, target_N: ArrayLike) -> Flo
     >>> [round(float(x), 9) for x in non_negative_least_squares([[1.0, 0.0], [0.0, 1.0]], [2.0, -3.0])]
     [2.0, 0.0]
     """
-    matrix, target = np.asarray(matrix_NF, dtype=float), np.asarray(target_N, dtype=float)
-    x_F = np.zeros(matrix.shape[1])
-    free_F = np.zeros(matrix.shape[1], dtype=bool)
-    tolerance = 10 * np.finfo(float).eps * float(np.abs(matrix).sum(axis=0).max()) * max(matrix.shape)
+    given_NF, target = np.asarray(matrix_NF, dtype=float), np.asarray(target_N, dtype=float)
+    norms_F = np.linalg.norm(given_NF, axis=0)
+    scales_F = np.where(norms_F > 0, norms_F, 1.0)  # columns of one length make one tolerance fit all
+    matrix = given_NF / scales_F
+    x_F, free_F = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1], dtype=bool)
+    tolerance = NEGLIGIBLE * float(np.linalg.norm(target))
     for _ in range(MOST_ROUNDS):
         gain_F = np.where(free_F, -np.inf, matrix.T @ (target - matrix @ x_F))
         entering = int(gain_F.argmax())
-        if free_F.all() or gain_F[entering] <= tolerance * max(1.0, float(np.abs(target).max())):
-            return x_F
+        if free_F.all() or gain_F[entering] <= tolerance:
+            return np.asarray(x_F / scales_F)
         free_F[entering] = True
         x_F, free_F = _restored(matrix, target, x_F, free_F)
     raise InputError("the latencies are too ill-conditioned to be fitted", remedy="scale them or leave some out")

@@ -85,12 +85,16 @@ def test_points_that_make_no_surface_are_refused(
 
 
 @given(
-    hnp.arrays(float, hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=7), elements=st.floats(-10, 10)),
+    hnp.arrays(
+        float,
+        hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=7),
+        elements=st.integers(-10, 10).map(float),
+    ),
     st.data(),
 )
 def test_non_negative_least_squares_is_as_good_as_scipy(matrix: np.ndarray, data: st.DataObject) -> None:
     optimize = pytest.importorskip("scipy.optimize")
-    target = data.draw(hnp.arrays(float, len(matrix), elements=st.floats(-10, 10)))
+    target = data.draw(hnp.arrays(float, len(matrix), elements=st.integers(-10, 10).map(float)))
     ours = non_negative_least_squares(matrix, target)
     _, residual = optimize.nnls(matrix, target)
     assert (ours >= 0).all()
