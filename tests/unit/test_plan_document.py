@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def plan() -> Plan:
     group = Group(
         stage="serve", model="m", policy="m/last-exit", device="cpu", cores=1, batch=2, batch_timeout_s=0.01,
-        replicas=2, share=1.0, rate_rps=10.0, capacity_rps=8.0, utilization=0.5, service_s=0.1, latency_s=0.19, accuracy=0.9,
-        accuracy_low=0.88, memory_bytes=2**20, load_time_s=0.5,
+        replicas=2, share=1.0, rate_rps=10.0, capacity_rps=8.0, utilization=0.5, service_s=0.1, latency_s=0.19,
+        accuracy=0.9, accuracy_low=0.88, memory_bytes=2**20, load_time_s=0.5,
     )  # fmt: skip
     return Plan(
         service=Service(slo_s=0.2, rate_rps=10),
