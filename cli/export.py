@@ -7,6 +7,7 @@ import typer
 
 from ttamer.cli import render
 from ttamer.cli.options import PlanPath
+from ttamer.cli.placing import placed, profile_of
 
 
 def run(
@@ -25,9 +26,10 @@ def run(
     from ttamer.profiles.registry import lookup
 
     exporter = lookup(EXPORTERS, to, "export target")
-    files = exporter(Plan.read(plan), capture(inputs=[plan]))
+    given = Plan.read(plan)
+    files = exporter(placed(given, profile_of(given, plan), out / plan.name), capture(inputs=[plan]))
     for name, content in files:
         path = out / name
         write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
         print(path)
-    render.say(f"wrote {len(files)} files for {to}")
+    render.say(f"wrote {render.count(len(files), 'file')} for {to}")

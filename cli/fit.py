@@ -55,7 +55,7 @@ def run(
     from ttamer.exits.datasets import open_source
     from ttamer.exits.fitting import fit_heads, save_fit
     from ttamer.exits.loading import load
-    from ttamer.profiles.shelf import profile_folder
+    from ttamer.profiles.shelf import profile_folder, profile_option
     from ttamer.profiles.units import parse_fraction
 
     expected = None if expect_accuracy is None else parse_fraction(expect_accuracy, "--expect-accuracy")
@@ -74,9 +74,7 @@ def run(
     _update_profile(folder, known, choice, staged.spec, result, seed)
     if format is Format.TABLE:
         _print(result, staged.spec, source.name)
-        render.say(
-            f"wrote {folder}; next: ttamer profile {staged.spec.name}{'' if profile == 'local' else f' -p {profile}'}"
-        )
+        render.say(f"wrote {folder}; next: ttamer profile {staged.spec.name}{profile_option(folder)}")
     else:
         render.document({"rows": _rows(result, staged.spec)}, format)
 
@@ -122,7 +120,7 @@ def _rows(result: "FitResult", spec: "ModelSpec") -> list[dict[str, Any]]:
             **{f"accuracy_{split}": accuracy[fitted.exit, split].accuracy for split in ("validation", "test")},
             "test_low": accuracy[fitted.exit, "test"].low,
             "test_high": accuracy[fitted.exit, "test"].high,
-            "head": "backbone's own" if fitted.exit == len(spec.exits) - 1 and result.backbone else spec.head,
+            "head": "backbone" if fitted.exit == len(spec.exits) - 1 and result.backbone else spec.head,
         }
         for fitted in result.calibration
     ]
@@ -134,28 +132,24 @@ def _print(result: "FitResult", spec: "ModelSpec", source: str) -> None:
         own = result.backbone
         print(
             f"Backbone {spec.name}: {render.percent(own.accuracy, 2)} on {own.samples:,} test samples of {source}"
-            f" ({render.percent(own.low, 2)} to {render.percent(own.high, 2)})"
+            f" ({render.percent_between(own.low, own.high, 2)})"
         )
     rows = [
         (
             str(row["exit"]), str(row["name"]), str(row["head"]), render.percent(row["accuracy_test"]),
-            f"{render.percent(row['test_low'])} to {render.percent(row['test_high'])}",
+            render.percent_between(row["test_low"], row["test_high"]),
             render.percent(row["accuracy_validation"]), f"{row['temperature']:.2f}",
             f"{row['ece_before']:.3f} to {row['ece_after']:.3f}",
         )
         for row in _rows(result, spec)
     ]  # fmt: skip
     columns = (
-        "exit",
-        "after",
-        "head",
-        "test accuracy",
-        "95 % interval",
-        "validation",
-        "temperature",
-        "calibration error",
-    )
-    render.table(columns, rows, title=f"Exits of {spec.name} on {source} ({sizes})")
+        "exit", "after", "head", "test accuracy", "95 % interval", "validation", "temperature", "calibration error",
+    )  # fmt: skip
+    spare = ("temperature", "validation", "calibration error")
+    render.table(columns, rows, title=f"Exits of {spec.name} on {source} ({sizes})", spare=spare)
+    if result.backbone and spec.weights == "random":
+        print("Note: the backbone has random weights: give --weights FILE, or --train-backbone")
 
 
 def _trained(choice: "ModelChoice", source: "DataSource", folder: Path, seed: int, advance: Advance) -> "ModelChoice":

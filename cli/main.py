@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import ttamer
-from ttamer.cli import demo, export, fit, plan, profile, simulate
+from ttamer.cli import demo, explain, export, fit, plan, profile, simulate
 from ttamer.profiles.errors import Interrupted, TtamerError
 
 EPILOG = (
@@ -66,13 +66,13 @@ def root(
     """
 
 
-for command in (profile, fit, plan, simulate, export, demo):
+for command in (profile, fit, plan, simulate, export, explain, demo):
     app.command(name=command.__name__.rpartition(".")[2])(command.run)
 
 
 def main() -> None:
     """Run the command line; a closed pipe downstream is no error."""
     try:
-        app()
+        app(prog_name="ttamer")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

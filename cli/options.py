@@ -39,13 +39,13 @@ def integers(text: str, what: str) -> tuple[int, ...]:
     return tuple(sorted(numbers))
 
 
-def names(text: str | None, what: str) -> tuple[str, ...]:
+def names(text: str | None, what: str, example: str) -> tuple[str, ...]:
     """The names in a comma-separated list; none where the option was left out."""
     if text is None:
         return ()
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     if not found:
-        raise InputError(f"{what} {text!r} names nothing", remedy="write it like resnet18,resnet50")
+        raise InputError(f"{what} {text!r} names nothing", remedy=f"write it like {example}")
     return found
 
 

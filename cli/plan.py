@@ -7,6 +7,7 @@ import typer
 
 from ttamer.cli import render
 from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, names
+from ttamer.cli.placing import placed
 
 if TYPE_CHECKING:
     from ttamer.profiles.plan import Plan
@@ -53,9 +54,14 @@ def run(
     service = Service.parse(
         {
             "slo_s": parse_duration_s(slo, "--slo"),
-            "quantile": parse_fraction(quantile, "--quantile"),
+            "quantile": _quantile(quantile),
             "rate_rps": parse_rate_rps(rate, "--rate"),
-            "stages": [{"models": names(models, "--models"), "policies": names(policies, "--policies")}],
+            "stages": [
+                {
+                    "models": names(models, "--models", "resnet18,resnet50"),
+                    "policies": names(policies, "--policies", "dynamic-index,no-recall"),
+                }
+            ],
             "limits": {"cores": cores or _cores_of(measured)},
             "weights": {"cost": cost_weight},
             "max_drop": parse_fraction(max_drop, "--max-drop"),
@@ -64,7 +70,7 @@ def run(
         },
         "the service",
     )
-    plan = plan_service(service, measured)
+    plan = placed(plan_service(service, measured), measured.require_folder(), out)
     provenance = capture(inputs=[measured.require_folder() / "latency.parquet"])
     written = plan.write(out, provenance)
     if format is Format.TABLE:
@@ -72,6 +78,16 @@ def run(
         render.say(f"wrote {', '.join(map(str, written))}; next: ttamer simulate {out}")
     else:
         render.document(plan.model_dump(mode="json"), format)
+
+
+def _quantile(text: str) -> float:
+    from ttamer.profiles.errors import InputError
+    from ttamer.profiles.units import parse_fraction
+
+    quantile = parse_fraction(text, "--quantile")
+    if not 0 < quantile < 1:
+        raise InputError(f"--quantile {text!r} must lie between 0% and 100%", remedy="write it like 99% or 99.9%")
+    return quantile
 
 
 def _cores_of(profile: "Profile") -> int | None:
@@ -82,39 +98,34 @@ def _cores_of(profile: "Profile") -> int | None:
 def _print(plan: "Plan", service: "Service") -> None:
     promise = plan.promise
     goal = f"p{100 * service.quantile:g} <= {render.seconds(service.slo_s)} at {render.rate(service.rate_rps)}"
-    budget = f" on {service.limits.cores} cores" if service.limits.cores else ""
+    budget = f" on {render.count(service.limits.cores, 'core')}" if service.limits.cores else ""
     rows = [
         (
-            group.model, group.policy, str(group.replicas), str(group.cores), str(group.batch),
+            group.model, _short(group.policy, group.model), str(group.replicas), str(group.cores), str(group.batch),
             render.seconds(group.batch_timeout_s), render.percent(group.share, 0), render.percent(group.utilization, 0),
             render.seconds(group.latency_s), render.percent(group.accuracy),
         )
         for group in plan.groups
     ]  # fmt: skip
     columns = (
-        "model",
-        "exit policy",
-        "replicas",
-        "cores",
-        "batch",
-        "wait up to",
-        "load",
-        "busy",
-        "latency",
-        "accuracy",
-    )
-    render.table(columns, rows, title=f"Plan for {goal}{budget}")
+        "model", "exit policy", "replicas", "cores", "batch", "wait up to", "load", "busy", "latency", "accuracy",
+    )  # fmt: skip
+    render.table(columns, rows, title=f"Plan for {goal}{budget}", spare=("wait up to", "load", "busy"))
     accuracy = "accuracy unknown"
     if promise.accuracy is not None:
         interval = f", at least {render.percent(promise.accuracy_low)}" if promise.accuracy_low is not None else ""
         accuracy = f"accuracy {render.percent(promise.accuracy)} ({promise.accuracy_source}{interval})"
+    cores = render.count(promise.cores, "core")
+    print(f"Promise: p{100 * promise.quantile:g} {render.seconds(promise.latency_s)}, {accuracy}, {cores}")
     print(
-        f"Promise: p{100 * promise.quantile:g} {render.seconds(promise.latency_s)}, {accuracy}, {promise.cores} cores"
-    )
-    print(
-        f"Why: {plan.solve.status} ({plan.solve.solver}) among {plan.solve.columns} settings, "
-        f"{plan.solve.columns_pruned} dominated ones set aside"
+        f"Why: {plan.solve.status} ({plan.solve.solver}) among {render.count(plan.solve.columns, 'setting')}, "
+        f"{plan.solve.columns_pruned:,} dominated set aside"
         + (f"; binding: {', '.join(plan.binding)}" if plan.binding else "; nothing binds")
     )
     for note in plan.notes:
         print(f"Note: {note}")
+
+
+def _short(policy: str, model: str) -> str:
+    """The policy's name without the model's, which stands beside it."""
+    return policy.replace(f"{model}/", "", 1)

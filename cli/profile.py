@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ttamer.cli import render
-from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, integers
+from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, integers, names
 from ttamer.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
     from ttamer.cli.models import ModelChoice
     from ttamer.profiles.profile import LatencyPoint, Profile
-    from ttamer.profiling.request import SweepEvent, SweepRequest
+    from ttamer.profiling.request import SweepEvent, SweepPlan, SweepRequest
 
 DEFAULT_MODELS = ("resnet18", "resnet34", "resnet50", "bert-mini")
 DEFAULT_BATCHES, QUICK_BATCHES = "1,2,4,8", "1,4"
@@ -23,9 +23,7 @@ DEFAULT_BATCHES, QUICK_BATCHES = "1,2,4,8", "1,4"
 def run(
     models: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[MODEL]...", help="Names (resnet18, resnet20, bert-mini, ...) or Hugging Face folders."
-        ),
+        typer.Argument(metavar="MODEL", help="Names (resnet18, resnet20, bert-mini, ...) or Hugging Face folders."),
     ] = None,
     batches: Annotated[
         str | None, typer.Option(metavar="N,N", help="Batch sizes; default 1,2,4,8 (quick 1,4).")
@@ -42,6 +40,10 @@ def run(
     size: Annotated[int | None, typer.Option(min=8, help="Side of images in pixels; default: the model's.")] = None,
     tokens: Annotated[int | None, typer.Option(min=1, help="Length of texts in tokens; default 128.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
+    remeasure: Annotated[
+        str | None,
+        typer.Option(metavar="V,V", help="Measure points of these verdicts again: noisy, contended, throttled, ok."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
     profile: ProfileName = "local",
     format: FormatOption = Format.TABLE,
@@ -54,7 +56,7 @@ def run(
     """
     from ttamer.cli.models import choose_model, existing_profile
     from ttamer.profiles.errors import InputError
-    from ttamer.profiles.shelf import profile_folder
+    from ttamer.profiles.shelf import profile_folder, profile_option
     from ttamer.profiling.sweep import plan_sweep, run_sweep
 
     if weights and len(models or ()) != 1:
@@ -74,20 +76,18 @@ def run(
         integers(cores, "--cores") if cores else None,
         device.value,
         quick,
+        names(remeasure, "--remeasure", "contended,noisy"),
     )
     if dry_run:
-        planned = plan_sweep(request, folder)
-        print(
-            f"{planned.points_todo()} points to measure, {len(planned.finished)} finished,"
-            f" about {planned.estimated_s:.0f} s"
-        )
+        _print_sweep(plan_sweep(request, folder), format)
         return
     with progress("profiling") as advance:
         measured = run_sweep(request, folder, on_event=_follow(advance))
     measured = _with_published_accuracy(measured, folder)
     if format is Format.TABLE:
         _print(measured, [choice.name for choice in chosen])
-        render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{'' if profile == 'local' else f' -p {profile}'}")
+        _say_doubts(measured, [choice.name for choice in chosen])
+        render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{profile_option(folder)}")
     else:
         render.document({"rows": _rows(measured, [choice.name for choice in chosen])}, format)
 
@@ -99,6 +99,7 @@ def _request(
     cores: tuple[int, ...] | None,
     device: str,
     quick: bool,
+    remeasure: tuple[str, ...],
 ) -> "SweepRequest":
     from ttamer.cli.models import FACTORY
     from ttamer.profiling.budgets import BUDGETS
@@ -120,12 +121,23 @@ def _request(
         cores=cores or powers,
         device=device,
         budget=BUDGETS["quick" if quick else "default"],
+        remeasure=remeasure,
     )
+
+
+def _print_sweep(planned: "SweepPlan", format: Format) -> None:
+    todo, finished = planned.points_todo(), len(planned.finished)
+    if format is Format.TABLE:
+        print(f"{render.count(todo, 'point')} to measure, {finished:,} finished, about {planned.estimated_s:.0f} s")
+    else:
+        content = {"points_to_measure": todo, "points_finished": finished, "estimated_s": planned.estimated_s}
+        render.document(content, format)
 
 
 def _follow(advance: Advance) -> "Callable[[SweepEvent], None]":
     def follow(event: "SweepEvent") -> None:
-        where = f"{event.model} on {event.cores} cores" + (f", batch {event.batch}" if event.batch else "")
+        batch = f", batch {event.batch}" if event.batch else ""
+        where = f"{event.model} on {render.count(event.cores, 'core')}{batch}"
         advance(event.done, event.total, where, event.remaining_s)
         if event.kind in ("retry", "failed"):
             render.say(f"{event.kind}: {where}: {event.message}" + (f" ({event.remedy})" if event.remedy else ""))
@@ -171,13 +183,27 @@ def _print(profile: "Profile", models: list[str]) -> None:
         median_s, (low_s, high_s) = point.samples.median_s(), point.samples.interval_s(0.5)
         rows.append((
             point.key.model, str(point.key.cores), str(point.key.batch), render.seconds(median_s),
-            f"{render.seconds(low_s)} to {render.seconds(high_s)}", render.seconds(max(point.samples.seconds)),
+            render.seconds_between(low_s, high_s), render.seconds(max(point.samples.seconds)),
             str(len(point.samples)), render.rate(point.key.batch / median_s),
             render.mebibytes(point.peak_memory_bytes), point.verdict,
         ))  # fmt: skip
     columns = ("model", "cores", "batch", "median", "95 % interval", "slowest", "n", "throughput", "memory", "verdict")
+    spare = ("slowest", "n", "memory", "95 % interval", "throughput")
     cpu = profile.machine.facts.get("cpu") or "this machine"
-    render.table(columns, rows, title=f"Profile {profile.name!r} on {cpu}")
+    render.table(columns, rows, title=f"Profile {profile.name!r} on {cpu}", spare=spare)
     for row in profile.accuracy:
         if row.model in models and row.source == "published":
             print(f"{row.model}: {render.percent(row.accuracy, 2)} on {row.dataset} ({row.source})")
+
+
+def _say_doubts(profile: "Profile", models: list[str]) -> None:
+    """On stderr, how many points were disturbed, and how to measure just those again."""
+    from ttamer.profiles.shelf import remeasuring
+
+    points = [point for point in profile.latency if point.key.model in models]
+    for verdict, cause in (("contended", "other programs used the cores"), ("throttled", "the quota held it back")):
+        doubted = [point for point in points if point.verdict == verdict]
+        if doubted:
+            again = remeasuring({point.key.model for point in doubted}, verdict, profile.require_folder())
+            share = f"{len(doubted):,} of {render.count(len(points), 'point')}"
+            render.say(f"{share} {verdict}: {cause}; when the machine is quiet: {again}")

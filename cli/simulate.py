@@ -7,6 +7,7 @@ import typer
 
 from ttamer.cli import render
 from ttamer.cli.options import Format, FormatOption, PlanPath, Seed
+from ttamer.cli.placing import profile_of
 from ttamer.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def run(
     from ttamer.profiles.shelf import find_profile, read_profile
 
     given = Plan.read(plan)
-    folder = find_profile(profile) if profile else plan.parent / given.profile.path
+    folder = find_profile(profile) if profile else profile_of(given, plan)
     measured = read_profile(folder)
     with progress("simulating") as advance:
         report, table = simulate(
@@ -75,7 +76,7 @@ def _print(report: "SimulationReport") -> None:
     render.table(("promise", "promised", "observed", "95 % interval", "verdict"), rows, title=title)
     for group in report.groups:
         print(
-            f"{group.model} ({group.policy}): {group.requests:,} requests, "
+            f"{group.policy}: {render.count(group.requests, 'request')}, "
             f"{render.percent(group.utilization, 0)} busy, mean batch {group.mean_batch:.2f}"
         )
     print(f"SLO missed by {render.percent(report.slo_misses, 2)} of requests. Verdict: {report.verdict}.")
@@ -87,8 +88,13 @@ def _value(check: "Check", value: float | None) -> str:
     if value is None:
         return render.DASH
     sign = {"at_most": "<= ", "at_least": ">= "}[check.kind] if value is check.promised else ""
-    text = {"s": render.seconds, "fraction": render.percent}.get(check.unit, lambda number: f"{number:.3g}")(value)
+    text = {"s": render.seconds, "fraction": _share}.get(check.unit, lambda number: f"{number:.3g}")(value)
     return sign + text
+
+
+def _share(value: float) -> str:
+    """A percentage that does not round a small share to nothing."""
+    return render.percent(value, 1 if value == 0 or value >= 0.01 else 3)
 
 
 def _interval(check: "Check") -> str:

@@ -1,6 +1,7 @@
 """Reading and writing profile folders, and where the files of a profile lie."""
 
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ttamer.profiles.samples import Samples
 
 FORMAT, LATENCY_FORMAT, ACCURACY_FORMAT, VERSION = "profile", "latency", "accuracy", 1
 SHELF = Path("profiles")  # where commands keep profiles, relative to the user's folder
+DEFAULT_NAME = "local"  # of the profile that commands use unless told otherwise
 SHIPPED = Path(__file__).parent / "data"  # profiles that come with the package, to be read only
 
 LATENCY_SCHEMA = pa.schema({
@@ -59,6 +61,22 @@ def find_profile(name_or_path: str) -> Path:
     """The folder to read a profile from: the user's own, else one of that name that comes with the package."""
     own, shipped = profile_folder(name_or_path), SHIPPED / name_or_path
     return own if (own / "profile.yaml").is_file() or not (shipped / "profile.yaml").is_file() else shipped
+
+
+def profile_option(folder: Path) -> str:
+    """How a command names this folder, to be typed as it stands; nothing for the default profile.
+
+    >>> profile_option(SHELF / "demo"), profile_option(SHELF / "local")
+    (' -p demo', '')
+    """
+    if folder == SHELF / DEFAULT_NAME:
+        return ""
+    return f" -p {shlex.quote(folder.name if folder.parent == SHELF else str(folder))}"
+
+
+def remeasuring(models: Iterable[str], verdict: str, folder: Path) -> str:
+    """The command that measures the points of these models anew which were given this verdict."""
+    return f"ttamer profile {' '.join(sorted(models))} --remeasure {verdict}{profile_option(folder)}"
 
 
 def point_row(point: LatencyPoint) -> dict[str, Any]:
@@ -118,7 +136,9 @@ def read_profile(folder: Path) -> Profile:
     """The profile in a folder. Raises DocumentError with the cause and the command that makes one."""
     if not (folder / "profile.yaml").is_file():
         unfinished = " (its journal is there: the run was stopped)" if journal_path(folder).is_file() else ""
-        remedy = "run: ttamer profile --quick" if not unfinished else "run the same ttamer profile command again"
+        remedy = f"run: ttamer profile --quick{profile_option(folder)}"
+        if unfinished:
+            remedy = "run the same ttamer profile command again"
         raise DocumentError(f"there is no profile in {folder}{unfinished}", remedy=remedy)
     header = read_yaml(folder / "profile.yaml", FORMAT, VERSION)
     latency = _rows(folder / "latency.parquet", LATENCY_FORMAT, LATENCY_SCHEMA, point_from_row)

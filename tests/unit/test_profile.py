@@ -7,7 +7,7 @@ import pytest
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.profile import AccuracyRow, LatencyPoint, Machine, ModelSpec, PointKey, Profile
 from ttamer.profiles.samples import Samples
-from ttamer.profiles.shelf import read_profile, write_profile
+from ttamer.profiles.shelf import profile_option, read_profile, write_profile
 
 SPEC = ModelSpec(name="m", family="f", classes=10, input_shape=(3, 8, 8), exits=("a", "b"), head="gap")
 PARTS = (("stage", 0), ("stage", 1), ("head", 0), ("head", 1), ("whole", -1))
@@ -62,7 +62,15 @@ def test_an_unknown_model_is_named_with_its_neighbour() -> None:
 def test_a_missing_profile_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         read_profile(tmp_path)
-    assert caught.value.remedy == "run: ttamer profile --quick"
+    assert caught.value.remedy == f"run: ttamer profile --quick -p {tmp_path}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "option"),
+    [("profiles/local", ""), ("profiles/demo", " -p demo"), ("else/where", " -p else/where"), ("a b/c", " -p 'a b/c'")],
+)
+def test_a_remedy_names_the_profile_as_it_is_typed(folder: str, option: str) -> None:
+    assert profile_option(Path(folder)) == option
 
 
 def test_a_corrupt_latency_table_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""Where a plan says its profile lies: relative to the plan's own file, so that both can move together."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ttamer.profiles.plan import Plan
+
+
+def placed(plan: "Plan", profile: Path, file: Path) -> "Plan":
+    """The plan with the path of its profile's folder as seen from the file it will be written to."""
+    reference = plan.profile.model_copy(update={"path": _from(file.parent, profile)})
+    return plan.model_copy(update={"profile": reference})
+
+
+def profile_of(plan: "Plan", file: Path) -> Path:
+    """The folder of the profile named in a plan that was read from this file; where it has gone, one of its name."""
+    from ttamer.profiles.shelf import find_profile
+
+    folder = Path(os.path.normpath(file.parent / plan.profile.path))
+    namesake = find_profile(plan.profile.name)
+    return folder if (folder / "profile.yaml").is_file() or not (namesake / "profile.yaml").is_file() else namesake
+
+
+def _from(start: Path, folder: Path) -> str:
+    """The folder as seen from another one, with slashes; absolute where no relative path leads there."""
+    try:
+        relative = os.path.relpath(folder.resolve(), start.resolve())
+    except ValueError:  # another drive
+        return folder.resolve().as_posix()
+    return Path(relative).as_posix()
