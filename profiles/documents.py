@@ -21,6 +21,7 @@ from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.provenance import Provenance
 
 _METADATA_KEY = b"ttamer"
+CREATED = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -43,7 +44,7 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 
 def envelope(format: str, version: int, provenance: Provenance) -> dict[str, Any]:
     """The head of a document: its format, version, time of creation (UTC) and provenance."""
-    created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = datetime.now(UTC).strftime(CREATED)
     return {"format": f"ttamer/{format}", "version": version, "created": created, "provenance": provenance.to_dict()}
 
 
@@ -82,6 +83,15 @@ def read_yaml(path: Path, format: str, version: int) -> dict[str, Any]:
     Raises DocumentError if the file is missing, unreadable, no YAML, or of another format or version.
     """
     return check_envelope(load_yaml(path), format, version, path)
+
+
+def read_created(path: Path) -> datetime:
+    """When a YAML document was written (UTC). Raises DocumentError if it does not say."""
+    content = load_yaml(path)
+    try:
+        return datetime.strptime(content["created"], CREATED).replace(tzinfo=UTC)
+    except (KeyError, TypeError, ValueError):
+        raise DocumentError(f"{path} does not say when it was written", remedy="write it anew") from None
 
 
 def load_yaml(path: Path) -> Any:

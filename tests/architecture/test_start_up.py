@@ -23,7 +23,7 @@ def loaded_by(*argv: str) -> set[str]:
     return set(done.stdout.split("LOADED ")[-1].split())
 
 
-@pytest.mark.parametrize("command", [(), ("profile",), ("fit",), ("plan",), ("simulate",), ("export",), ("demo",)])
+@pytest.mark.parametrize("command", [(), ("profile",), ("fit",), ("plan",), ("simulate",), ("export",), ("explain",), ("demo",)])
 def test_help_loads_neither_torch_nor_the_solver(command: tuple[str, ...]) -> None:
     assert not loaded_by(*command, "--help") & (
         HEAVY | {"pulp", "highspy", "pyarrow", "numpy", "pydantic_core"} - {"pydantic_core"}

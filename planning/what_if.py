@@ -1,0 +1,51 @@
+"""Planning the same stages again under other demands, without listing what could serve them each time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ttamer.planning.candidates import Server
+from ttamer.planning.model_choice import ModelChoice, choose_models
+from ttamer.planning.planner import best_plan, list_servers
+from ttamer.profiles.plan import Plan
+from ttamer.profiles.profile import Profile
+from ttamer.profiles.service import Limits, Service, Weights
+
+Keep = Callable[[Server], bool]
+
+
+@dataclass(slots=True)
+class WhatIf:
+    """Answers from one profile and one solver; servers are listed once for all services that share them."""
+
+    profile: Profile
+    solver: str = "highs"
+    _listed: dict[str, tuple[Sequence[ModelChoice], Sequence[Server]]] = field(init=False, default_factory=dict)
+
+    def servers(self, service: Service) -> Sequence[Server]:
+        """Everything that could serve the stages of a service."""
+        return self._list(service)[1]
+
+    def plan(self, service: Service, keep: Keep | None = None) -> Plan | None:
+        """The best verified plan, of the kept servers alone if asked so; None if there is none."""
+        choices, servers = self._list(service)
+        kept = servers if keep is None else [server for server in servers if keep(server)]
+        served = {server.stage for server in kept}
+        if any(stage.name not in served for stage in service.stages):
+            return None
+        return best_plan(service, self.profile, choices, kept, solver=self.solver)
+
+    def _list(self, service: Service) -> tuple[Sequence[ModelChoice], Sequence[Server]]:
+        key = _what_servers_depend_on(service)
+        if key not in self._listed:
+            choices = choose_models(self.profile, service)
+            self._listed[key] = choices, list_servers(service, self.profile, choices)
+        return self._listed[key]
+
+
+def _what_servers_depend_on(service: Service) -> str:
+    """The service with everything reset that has no say in which servers there are."""
+    limits = Limits(batch=service.limits.batch)
+    reset = service.model_copy(
+        update={"slo_s": 1.0, "rate_rps": 1.0, "mix": True, "weights": Weights(), "limits": limits}
+    )  # fmt: skip
+    return reset.model_dump_json()
