@@ -69,6 +69,9 @@ def run(
         choose_model(name, known, weights=weights, head=head, size=size, tokens=tokens)
         for name in models or DEFAULT_MODELS
     ]
+    verdicts = names(remeasure, "--remeasure", "contended,noisy")
+    if verdicts and known:
+        batches, cores, quick = _as_before(known, {choice.name for choice in chosen}, batches, cores, quick)
     request = _request(
         folder.name,
         chosen,
@@ -76,7 +79,7 @@ def run(
         integers(cores, "--cores") if cores else None,
         device.value,
         quick,
-        names(remeasure, "--remeasure", "contended,noisy"),
+        verdicts,
     )
     if dry_run:
         _print_sweep(plan_sweep(request, folder), format)
@@ -90,6 +93,21 @@ def run(
         render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{profile_option(folder)}")
     else:
         render.document({"rows": _rows(measured, [choice.name for choice in chosen])}, format)
+
+
+def _as_before(
+    known: "Profile", models: set[str], batches: str | None, cores: str | None, quick: bool
+) -> tuple[str | None, str | None, bool]:
+    """The batches, core counts and budget of the models' points, where none were given: measure those, no others."""
+    from ttamer.profiling.budgets import BUDGETS
+
+    keys = [point.key for point in known.latency if point.key.model in models]
+    if keys:
+        batches = batches or ",".join(map(str, sorted({key.batch for key in keys})))
+        cores = cores or ",".join(map(str, sorted({key.cores for key in keys})))
+        budgets_s = {point.evidence.get("budget_s", 0.0) for point in known.latency if point.key.model in models}
+        quick = quick or min(budgets_s) < BUDGETS["default"].group_s
+    return batches, cores, quick
 
 
 def _request(

@@ -5,11 +5,13 @@ An early-exit policy is decided before the program, so a model with exits is jus
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.queueing import ServiceLaw, batch_timeout_s, capacity_rps
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
 from ttamer.profiles.profile import VERDICTS, Profile
+from ttamer.profiles.shelf import remeasuring
 
 DOUBTFUL = ("contended", "throttled")  # such timings describe the disturbance rather than the model
 PARTS_OF_SLO = 8  # with several stages, each gets a whole number of these parts
@@ -190,11 +192,14 @@ def _beats(better: Candidate, other: Candidate) -> bool:
     return better.stage == other.stage and all(this <= that for this, that in pairs)
 
 
-def doubts(candidates: Sequence[Candidate], quantile: float) -> Iterator[str]:
-    """What a reader should know about the timings behind these candidates."""
+def doubts(candidates: Sequence[Candidate], quantile: float, folder: Path) -> Iterator[str]:
+    """What a reader should know about the timings behind these candidates; folder: of their profile."""
     for verdict in sorted({candidate.verdict for candidate in candidates} - {"ok"}, key=VERDICTS.index):
-        models = ", ".join(sorted({candidate.model for candidate in candidates if candidate.verdict == verdict}))
-        yield f"timings of {models} are {verdict}: the promised latency is as good as they are (measure again)"
+        models = sorted({candidate.model for candidate in candidates if candidate.verdict == verdict})
+        yield (
+            f"timings of {', '.join(models)} are {verdict}, and the promised latency is as good as they are; "
+            f"measure again when the machine is quiet: {remeasuring(models, verdict, folder)}"
+        )
     short = [candidate for candidate in candidates if candidate.samples < candidate.samples_needed]
     if short:
         fewest = min(candidate.samples for candidate in short)

@@ -25,6 +25,7 @@ from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.registry import lookup
 from ttamer.profiles.service import Service
+from ttamer.profiles.shelf import SHELF
 
 SLACKLESS = 1e-9  # relative slack below which a constraint binds
 
@@ -169,7 +170,7 @@ def _assemble(
         policies={name: point.spec for name, point in points.items()},
         solve=_solve(program, solution, solver),
         binding=tuple(_binding(service, groups, points)),
-        notes=tuple(_notes(service, choices, active)),
+        notes=tuple(_notes(service, profile, choices, active)),
     )
 
 
@@ -209,9 +210,11 @@ def _is_needed(group: Group, groups: Sequence[Group], rate_rps: float) -> bool:
     return together_rps - group.capacity_rps < rate_rps
 
 
-def _notes(service: Service, choices: Sequence[ModelChoice], active: Sequence[Candidate]) -> list[str]:
+def _notes(
+    service: Service, profile: Profile, choices: Sequence[ModelChoice], active: Sequence[Candidate]
+) -> list[str]:
     notes = [note for choice in choices for note in choice.notes]
-    notes += doubts(active, service.quantile)
+    notes += doubts(active, service.quantile, profile.folder or SHELF / profile.name)
     if len(service.stages) > 1:
         notes.append("later stages are promised for Poisson arrivals, though they get what earlier ones finish")
     return list(dict.fromkeys(notes))

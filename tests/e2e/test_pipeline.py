@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.e2e.commands import FIT, PLAN, PROFILE, Pipeline, ttamer
 from ttamer.profiles.documents import read_table, read_yaml, write_yaml
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.records import ExitRecords
-from ttamer.profiles.shelf import heads_path, journal_path, read_profile, records_path, weights_path
+from ttamer.profiles.shelf import heads_path, journal_path, read_profile, records_path, weights_path, write_profile
 from ttamer.profiles.simulation import SimulationReport
 
 LOCAL = Path("profiles/local")
@@ -150,8 +151,27 @@ def test_the_same_profile_command_measures_nothing_again(pipeline: Pipeline, her
 def test_points_of_a_bad_verdict_are_measured_again_when_asked(here: Path) -> None:
     profile = read_profile(LOCAL)
     doubted = sum(point.verdict == "noisy" for point in profile.latency)
-    dry = ttamer(*PROFILE, "--remeasure", "noisy", "--dry-run")
-    assert dry.stdout.startswith(f"{doubted} point{'' if doubted == 1 else 's'} to measure, ")
+    dry = ttamer("profile", "resnet20", "--remeasure", "noisy", "--dry-run")
+    assert dry.stdout.startswith(f"{doubted} point{'' if doubted == 1 else 's'} to measure, {38 - doubted} finished")
+
+
+def test_a_plan_on_disturbed_timings_says_how_to_measure_them_again(here: Path) -> None:
+    profile = read_profile(LOCAL)
+    disturbed = tuple(replace(point, verdict="contended") for point in profile.latency)
+    write_profile(LOCAL, replace(profile, latency=disturbed))
+    done = ttamer(*PLAN)
+    assert done.exit_code == 0
+    assert (
+        "Note: timings of resnet20 are contended, and the promised latency is as good as they are; "
+        "measure again when the machine is quiet: ttamer profile resnet20 --remeasure contended\n"
+    ) in done.stdout
+    told = ttamer(*PROFILE)
+    assert told.stderr.startswith(
+        "38 of 38 points contended: other programs used the cores; when the machine is quiet: "
+        "ttamer profile resnet20 --remeasure contended\n"
+    )
+    dry = ttamer("profile", "resnet20", "--remeasure", "contended", "--dry-run")
+    assert dry.stdout.startswith("38 points to measure, 0 finished, ")
 
 
 def test_more_batches_measure_the_new_ones_alone(here: Path) -> None:

@@ -1,5 +1,7 @@
 """Candidates: capacity, distrust of disturbed timings, and setting aside what is beaten."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.builders import ModelPlan, make_profile
@@ -15,6 +17,7 @@ from ttamer.planning.candidates import (
 from ttamer.planning.exit_choice import unrecorded_point
 from ttamer.profiles.profile import Profile
 
+DEMO = Path("profiles/demo")
 TWO = (ModelPlan(name="fast", whole_s=0.005, accuracy=0.8), ModelPlan(name="good", whole_s=0.02, accuracy=0.9))
 
 
@@ -53,20 +56,21 @@ def test_disturbed_timings_are_refused_unless_there_are_no_others(verdict: str) 
     alone = candidates(make_profile(TWO[1:], verdicts={"good": verdict}))
     assert {candidate.model for candidate in beside} == {"fast"}
     assert {candidate.model for candidate in alone} == {"good"}
-    assert f"timings of good are {verdict}" in next(doubts(alone, 0.99))
+    assert f"timings of good are {verdict}" in next(doubts(alone, 0.99, DEMO))
 
 
 def test_noisy_timings_are_used_with_a_note() -> None:
     made = candidates(make_profile(TWO, verdicts={"good": "noisy"}))
     assert {candidate.model for candidate in made} == {"fast", "good"}
-    assert list(doubts(made, 0.99)) == [
-        "timings of good are noisy: the promised latency is as good as they are (measure again)"
+    assert list(doubts(made, 0.99, DEMO)) == [
+        "timings of good are noisy, and the promised latency is as good as they are; "
+        "measure again when the machine is quiet: ttamer profile good --remeasure noisy -p demo"
     ]
 
 
 def test_too_few_samples_for_the_quantile_are_noted() -> None:
     made = candidates(make_profile(TWO[:1], samples=40))
-    assert list(doubts(made, 0.99)) == [
+    assert list(doubts(made, 0.99, DEMO)) == [
         "fast: 40 samples a point bound no tail at p99 (299 would); the largest sample stands in"
     ]
 
