@@ -76,10 +76,13 @@ class Promise(Document):
 
 
 class Solve(Document):
-    """How the plan was found. bound: no plan's objective can be higher; `optimal` if it equals objective."""
+    """How the plan was found. bound: no plan's objective can be higher; `optimal` if it equals objective.
+
+    status: `feasible` is a heuristic's plan, of which nothing is proven.
+    """
 
     solver: str
-    status: Literal["optimal", "time-limited"]
+    status: Literal["optimal", "time-limited", "feasible"]
     objective: float
     bound: float
     columns: PositiveInt

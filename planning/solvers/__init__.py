@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ttamer.planning.problem import Problem, Solution, SolveLimits
+from ttamer.planning.solvers.cbc import cbc
 from ttamer.planning.solvers.exhaustive import exhaustive
 from ttamer.planning.solvers.highs import highs
 
@@ -10,5 +11,6 @@ Solver = Callable[[Problem, SolveLimits], Solution]
 
 SOLVERS: dict[str, Solver] = {
     "highs": highs,
+    "cbc": cbc,
     "exhaustive": exhaustive,
 }

@@ -1,11 +1,14 @@
 """Every choice of replicas, one after the other: slow, and the measure of the other solvers.
 
-For given replicas the best shares are known, so only the replicas are enumerated.
+For given replicas the best shares are known, so only the replicas are enumerated; each choice is checked against
+the constraints as they are defined, without rows, bounds or pruning.
 """
 
 from collections.abc import Iterator
+from itertools import product
 from math import prod
 
+from ttamer.planning.choice import broken_limits
 from ttamer.planning.problem import Problem, Solution, SolveLimits, best_shares
 from ttamer.profiles.errors import InputError
 
@@ -13,16 +16,17 @@ MOST_CHOICES = 2_000_000  # minutes of enumeration
 
 
 def exhaustive(problem: Problem, limits: SolveLimits) -> Solution:
-    """The best choice of all. Raises InputError if there are more than MOST_CHOICES; takes no notice of the time."""
-    choices = prod(problem.most_replicas_of(j) + 1 for j in range(len(problem.columns)))
+    """The best choice of all. Raises InputError if there are more than MOST_CHOICES; takes no notice of the limits."""
+    by_stage = [problem.in_stage(stage) for stage in problem.stages]
+    choices = prod(_choices(problem, members) for members in by_stage)
     if choices > MOST_CHOICES:
         raise InputError(f"{choices} choices are too many to enumerate", remedy="use the solver highs")
     best = Solution(status="infeasible")
-    for replicas_J in _replicas(problem, 0, problem.most_cores, problem.most_replicas):
-        if not _is_allowed(problem, replicas_J):
-            continue
+    for parts in product(*(list(_replicas(problem, members)) for members in by_stage)):
+        counts = {j: count for part in parts for j, count in part.items()}
+        replicas_J = tuple(counts.get(j, 0) for j in range(len(problem.columns)))
         share_J = best_shares(problem, replicas_J)
-        if share_J is None:
+        if share_J is None or broken_limits(problem, replicas_J, share_J):
             continue
         objective = problem.objective(replicas_J, share_J)
         if objective > best.objective:
@@ -32,26 +36,25 @@ def exhaustive(problem: Problem, limits: SolveLimits) -> Solution:
     return best
 
 
-def _replicas(problem: Problem, j: int, cores: int | None, replicas: int) -> Iterator[tuple[int, ...]]:
-    """Every choice for columns j and beyond within what is left of the cores and replicas."""
-    if j == len(problem.columns):
-        yield ()
+def _counts(problem: Problem, j: int) -> list[int]:
+    """The numbers of replicas above zero that column j may have."""
+    most = problem.most_replicas_of(j)
+    if problem.columns[j].replicas is not None:
+        return [most] if most else []
+    return list(range(1, most + 1))
+
+
+def _choices(problem: Problem, members: list[int]) -> int:
+    each = [len(_counts(problem, j)) for j in members]
+    return prod(count + 1 for count in each) if problem.mix else sum(each)
+
+
+def _replicas(problem: Problem, members: list[int]) -> Iterator[dict[int, int]]:
+    """Every choice of replicas for the columns of one stage, mixed only where that is allowed."""
+    if not problem.mix:
+        for j in members:
+            for count in _counts(problem, j):
+                yield {j: count}
         return
-    each = problem.columns[j].cores
-    for count in range(problem.most_replicas_of(j) + 1):
-        left = None if cores is None else cores - count * each
-        if count > replicas or (left is not None and left < 0):
-            return
-        for rest in _replicas(problem, j + 1, left, replicas - count):
-            yield (count, *rest)
-
-
-def _is_allowed(problem: Problem, replicas_J: tuple[int, ...]) -> bool:
-    needed_s = 0.0
-    for stage in problem.stages:
-        active = [j for j in problem.in_stage(stage) if replicas_J[j]]
-        if not active or (len(active) > 1 and not problem.mix):
-            return False
-        needed_s += max(problem.columns[j].latency_s for j in active)
-    several = len(problem.stages) > 1
-    return not several or problem.most_latency_s is None or needed_s <= problem.most_latency_s * (1 + 1e-9)
+    for counts in product(*([0, *_counts(problem, j)] for j in members)):
+        yield {j: count for j, count in zip(members, counts, strict=True) if count}

@@ -1,87 +1,68 @@
-"""HiGHS through PuLP: the mixed-integer program, solved to proven optimality in this process."""
+"""HiGHS: the mixed-integer program, solved to proven optimality in this process.
 
-import re
-from typing import Any
+It is called with arrays: PuLP, which `cbc` goes through, builds the same program ten times more slowly.
+"""
 
-import pulp
+import highspy
+import numpy as np
 
-from ttamer.planning.constraints import rows
-from ttamer.planning.problem import Problem, Solution, SolveLimits, best_shares
+from ttamer.planning.linear import LinearProgram, linear_program, restored
+from ttamer.planning.problem import Problem, Solution, SolveLimits
 from ttamer.profiles.errors import InputError
 
-TOLERANCE = 1e-9  # of feasibility and integrality: HiGHS' own 1e-6 is a millionth of the load, or a core in a million
+TOLERANCE = 1e-9  # of feasibility, integrality and dual values: HiGHS' own 1e-6 is as much as a batch weighs
 SEED = 0
 
 
 def highs(problem: Problem, limits: SolveLimits) -> Solution:
     """The optimum, or what was found in time with its bound. The same problem gives the same answer.
 
-    Raises InputError if the time ran out before anything was found.
+    Raises InputError if the time ran out before anything was found, or if accuracies both mix and multiply.
     """
-    if not problem.columns:
+    if {column.stage for column in problem.columns} != set(problem.stages):
         return Solution(status="infeasible")
-    program, variables = _program(problem)
-    solver = pulp.HiGHS(
-        msg=False, threads=1, timeLimit=limits.time_s, gapRel=0.0, gapAbs=0.0, random_seed=SEED,
-        mip_feasibility_tolerance=TOLERANCE, primal_feasibility_tolerance=TOLERANCE,
-    )  # fmt: skip
-    program.solve(solver)
-    # PuLP calls a time-limited incumbent "Optimal" in `status`; only `sol_status` tells.
-    if program.sol_status == pulp.LpSolutionInfeasible:
+    program = linear_program(problem)
+    solver = _solver(limits)
+    solver.passModel(_model(program))
+    solver.run()
+    status = solver.getModelStatus()
+    if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
         return Solution(status="infeasible")
-    replicas_J = tuple(round(variables[f"n[{j}]"].value() or 0.0) for j in range(len(problem.columns)))
-    share_J = best_shares(problem, replicas_J)
-    if share_J is None and program.sol_status != pulp.LpSolutionOptimal:
+    value_V = np.asarray(solver.getSolution().col_value, dtype=float)
+    # Both ends of the time limit look alike but for the point: without one there is nothing to return.
+    if len(value_V) != len(program.names_V) or not np.isfinite(solver.getInfo().objective_function_value):
         raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time")
-    assert share_J is not None, "HiGHS returned replicas that cannot carry the load"
-    return _polished(problem, program, replicas_J, share_J)
+    if status == highspy.HighsModelStatus.kOptimal:
+        bound = -np.inf if limits.gap == 0 else -solver.getInfo().mip_dual_bound
+        return restored(problem, program, value_V, "optimal", bound)
+    return restored(problem, program, value_V, "time-limited", -solver.getInfo().mip_dual_bound)
 
 
-def _polished(problem: Problem, program: Any, replicas_J: tuple[int, ...], share_J: tuple[float, ...]) -> Solution:
-    """The solution with whole replicas and exact shares in place of the solver's rounded ones."""
-    used_J = tuple(count if share > 0 else 0 for count, share in zip(replicas_J, share_J, strict=True))
-    objective = problem.objective(used_J, share_J)
-    is_proven = program.sol_status == pulp.LpSolutionOptimal
-    bound = objective if is_proven else max(objective, _bound(problem, program))
-    return Solution(
-        status="optimal" if is_proven else "time-limited",
-        objective=objective, bound=bound, replicas_J=used_J, share_J=share_J,
-    )  # fmt: skip
+def _solver(limits: SolveLimits) -> highspy.Highs:
+    solver = highspy.Highs()
+    options: dict[str, object] = {
+        "output_flag": False, "threads": 1, "random_seed": SEED, "time_limit": float(limits.time_s),
+        "mip_rel_gap": float(limits.gap), "mip_abs_gap": 0.0, "mip_feasibility_tolerance": TOLERANCE,
+        "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE,
+    }  # fmt: skip
+    for name, value in options.items():
+        solver.setOptionValue(name, value)
+    return solver
 
 
-def _bound(problem: Problem, program: Any) -> float:
-    """What no choice exceeds: HiGHS' bound if it got that far, else the best accuracy of each stage for nothing."""
-    accuracies = [[problem.columns[j].accuracy for j in problem.in_stage(stage)] for stage in problem.stages]
-    free = problem.accuracy_weight * sum(max(stage) for stage in accuracies)
-    # PuLP has HiGHS minimise the negated objective.
-    return min(free, -float(program.solverModel.getInfo().mip_dual_bound))
-
-
-def _program(problem: Problem) -> tuple[Any, dict[str, Any]]:
-    program = pulp.LpProblem("serving", pulp.LpMaximize)
-    variables: dict[str, Any] = {}
-    for j in range(len(problem.columns)):
-        variables[f"n[{j}]"] = program.add_variable(f"n_{j}", 0, problem.most_replicas_of(j), cat=pulp.LpInteger)
-        variables[f"w[{j}]"] = program.add_variable(f"w_{j}", 0, 1, cat=pulp.LpContinuous)
-        variables[f"y[{j}]"] = program.add_variable(f"y_{j}", 0, 1, cat=pulp.LpBinary)
-    for place in range(len(problem.stages)):
-        variables[f"t[{place}]"] = program.add_variable(f"t_{place}", 0, 1, cat=pulp.LpContinuous)
-    program += pulp.lpSum(coefficient * variables[name] for name, coefficient in _objective(problem))
-    for row in rows(problem):
-        left = pulp.lpSum(coefficient * variables[name] for name, coefficient in row.terms.items())
-        program += (left <= row.limit if row.sense == "<=" else left == row.limit), _spelled(row.name)
-    return program, variables
-
-
-def _objective(problem: Problem) -> list[tuple[str, float]]:
-    terms = []
-    for j, column in enumerate(problem.columns):
-        terms.append((f"w[{j}]", problem.accuracy_weight * column.accuracy))
-        terms.append((f"n[{j}]", -problem.cost_weight * column.cores))
-        terms.append((f"y[{j}]", -problem.batch_weight * column.batch))
-    return terms
-
-
-def _spelled(name: str) -> str:
-    """The name without characters that PuLP would replace or refuse."""
-    return re.sub(r"\W", "_", name)
+def _model(program: LinearProgram) -> highspy.HighsLp:
+    """The program for HiGHS, which minimises."""
+    model = highspy.HighsLp()
+    model.num_col_ = len(program.names_V)
+    model.num_row_ = len(program.lower_C)
+    model.col_cost_ = -program.gain_V
+    model.col_lower_ = np.zeros(model.num_col_)
+    model.col_upper_ = program.most_V
+    model.row_lower_, model.row_upper_ = program.lower_C, program.upper_C
+    model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    model.a_matrix_.start_ = program.start_C
+    model.a_matrix_.index_ = program.variable_X
+    model.a_matrix_.value_ = program.value_X
+    whole, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
+    model.integrality_ = [whole if is_whole else real for is_whole in program.is_whole_V]
+    return model

@@ -1,0 +1,57 @@
+"""CBC through PuLP: a second opinion on the mixed-integer program, in a process of its own."""
+
+import numpy as np
+import pulp
+
+from ttamer.planning.linear import LinearProgram, linear_program, restored
+from ttamer.planning.problem import Problem, Solution, SolveLimits
+from ttamer.profiles.errors import InputError
+
+# CBC ignores improvements below its increment of 1e-5, ten times what a batch weighs, and bends rows by 1e-7.
+EXACT = ("increment 1e-12", "primalT 1e-9", "dualT 1e-9", "integerT 1e-9", "allowableGap 0")
+
+
+def cbc(problem: Problem, limits: SolveLimits) -> Solution:
+    """The optimum, or what was found in time. The same problem gives the same answer.
+
+    CBC does not tell its bound through PuLP: a time-limited answer has the best accuracy for nothing as bound.
+    Raises InputError if the time ran out before anything was found, or if accuracies both mix and multiply.
+    """
+    if {column.stage for column in problem.columns} != set(problem.stages):
+        return Solution(status="infeasible")
+    program = linear_program(problem)
+    model, variables = _model(program)
+    solver = pulp.COIN_CMD(
+        path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, threads=1, timeLimit=max(limits.time_s, 1e-3),
+        gapRel=limits.gap, options=list(EXACT),
+    )  # fmt: skip
+    model.solve(solver)
+    # PuLP calls a time-limited incumbent "Optimal" in `status`; only `sol_status` tells.
+    if model.sol_status == pulp.LpSolutionInfeasible:
+        return Solution(status="infeasible")
+    if model.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
+        raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time")
+    value_V = np.array([variable.value() or 0.0 for variable in variables])
+    is_proven = model.sol_status == pulp.LpSolutionOptimal
+    bound = -np.inf if is_proven and limits.gap == 0 else np.inf
+    return restored(problem, program, value_V, "optimal" if is_proven else "time-limited", bound)
+
+
+def _model(program: LinearProgram) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:
+    model = pulp.LpProblem("serving", pulp.LpMaximize)
+    variables = [
+        model.add_variable(f"x{number}", 0, most if np.isfinite(most) else None, cat=_category(whole))
+        for number, (most, whole) in enumerate(zip(program.most_V.tolist(), program.is_whole_V.tolist(), strict=True))
+    ]
+    model.setObjective(pulp.LpAffineExpression(list(zip(variables, program.gain_V.tolist(), strict=True))))
+    value_X, variable_X = program.value_X.tolist(), program.variable_X.tolist()
+    for c, (lower, upper) in enumerate(zip(program.lower_C.tolist(), program.upper_C.tolist(), strict=True)):
+        span = slice(int(program.start_C[c]), int(program.start_C[c + 1]))
+        terms = [(variables[v], value) for v, value in zip(variable_X[span], value_X[span], strict=True)]
+        sense = pulp.LpConstraintEQ if lower == upper else pulp.LpConstraintLE
+        model.addConstraint(pulp.LpConstraint(pulp.LpAffineExpression(terms), sense, f"c{c}", upper))
+    return model, variables
+
+
+def _category(is_whole: bool) -> str:
+    return str(pulp.LpInteger if is_whole else pulp.LpContinuous)
