@@ -1,7 +1,8 @@
 """The profile: what was measured of which models on which machine, and looking it up.
 
 A profile is a folder: `profile.yaml` (machine, models, settings), `latency.parquet` (a row a point),
-`accuracy.parquet` (a row an exit and split), and beside them what was fitted: `heads/`, `records/`.
+`accuracy.parquet` (a row an exit and split), `imported.parquet` if numbers came from elsewhere, and beside them what
+was fitted: `heads/`, `records/`.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ class ModelSpec:
     input_shape: (channels, height, width) of an image or (tokens,) of a text, without the batch.
     exits: names of the K exits, shallow to deep; the last is the backbone's own classifier.
     weights: `random`, `default`, or the sha256 of the weights file.
+    task: the stage of a pipeline that it was imported for, empty for none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ModelSpec:
     head: str
     weights: str = "random"
     source: str = ""
+    task: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
@@ -83,10 +86,29 @@ class LatencyPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccuracyRow:
-    """Accuracy of one exit on one split; `source` says whether we measured it or somebody published it.
+class ImportedPoint:
+    """A whole model at one batch and core count as somebody else summed it up: numbers without samples.
 
-    exit: number of the exit (the last one is the backbone). The interval is None for published values.
+    latency_s: seconds that a full batch takes to be answered, at `quantile`. throughput_rps: what one replica
+    answers with full batches. memory_bytes: None if unknown.
+    """
+
+    model: str
+    device: str
+    cores: int
+    batch: int
+    latency_s: float
+    quantile: float
+    throughput_rps: float
+    load_time_s: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyRow:
+    """Accuracy of one exit on one split; `source` says whether it was measured, published or imported.
+
+    exit: number of the exit (the last one is the backbone). The interval is None unless it was measured.
     """
 
     model: str
@@ -117,6 +139,7 @@ class Profile:
     models: Mapping[str, ModelSpec]
     latency: tuple[LatencyPoint, ...]
     accuracy: tuple[AccuracyRow, ...] = ()
+    imported: tuple[ImportedPoint, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
     folder: Path | None = None
@@ -138,12 +161,27 @@ class Profile:
         return self.models[model]
 
     def settings_of(self, model: str) -> list[tuple[str, int, int]]:
-        """Every (device, cores, batch) at which the whole model and all its stages were measured."""
+        """Every (device, cores, batch) at which the whole model and all its stages were measured, or imported."""
         exits = range(len(self.spec(model).exits))
+        if self.is_imported(model):
+            return sorted((p.device, p.cores, p.batch) for p in self.imported if p.model == model)
         whole = {(k.device, k.cores, k.batch) for k in self._points if k.model == model and k.part == "whole"}
         return sorted(
             setting for setting in whole if all(self._has(model, "stage", exit, setting) for exit in exits)
         )  # fmt: skip
+
+    def is_imported(self, model: str) -> bool:
+        """Whether the model's numbers are summaries from elsewhere, without samples."""
+        return any(point.model == model for point in self.imported)
+
+    def imported_points(self, model: str, device: str) -> list[ImportedPoint]:
+        """The imported points of a model on a device, by cores and batch."""
+        points = (point for point in self.imported if point.model == model and point.device == device)
+        return sorted(points, key=lambda point: (point.cores, point.batch))
+
+    def tasks(self) -> tuple[str, ...]:
+        """The stages that models were imported for, in the order of the import."""
+        return tuple(dict.fromkeys(spec.task for spec in self.models.values() if spec.task))
 
     def _has(self, model: str, part: str, exit: int, setting: tuple[str, int, int]) -> bool:
         device, cores, batch = setting
@@ -192,6 +230,8 @@ class Profile:
         chosen = sorted((p for p in self.latency if p.key.model in names), key=lambda point: repr(point.key))
         for point in chosen:
             hasher.update(repr((point.key, point.samples.seconds)).encode())
+        for imported in sorted((p for p in self.imported if p.model in names), key=repr):
+            hasher.update(repr(imported).encode())
         return hasher.hexdigest()[:16]
 
     def accuracy_of(self, model: str, dataset: str | None = None) -> list[AccuracyRow]:

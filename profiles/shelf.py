@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ttamer.profiles.documents import envelope, read_table, read_yaml, require_columns, write_table, write_yaml
 from ttamer.profiles.errors import DocumentError, InputError
-from ttamer.profiles.profile import AccuracyRow, LatencyPoint, Machine, ModelSpec, PointKey, Profile
+from ttamer.profiles.profile import AccuracyRow, ImportedPoint, LatencyPoint, Machine, ModelSpec, PointKey, Profile
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.samples import Samples
 
@@ -29,6 +29,11 @@ ACCURACY_SCHEMA = pa.schema({
     "model": pa.string(), "exit": pa.int32(), "dataset": pa.string(), "split": pa.string(), "accuracy": pa.float64(),
     "low": pa.float64(), "high": pa.float64(), "samples": pa.int64(), "source": pa.string(),
 })  # fmt: skip
+IMPORTED_FORMAT = "imported"
+IMPORTED_SCHEMA = pa.schema({
+    "model": pa.string(), "device": pa.string(), "cores": pa.int32(), "batch": pa.int32(), "latency_s": pa.float64(),
+    "quantile": pa.float64(), "throughput_rps": pa.float64(), "load_time_s": pa.float64(), "memory_bytes": pa.int64(),
+})  # fmt: skip
 
 
 def records_path(folder: Path, model: str, split: str) -> Path:
@@ -44,6 +49,11 @@ def heads_path(folder: Path, model: str) -> Path:
 def weights_path(folder: Path, model: str) -> Path:
     """Where the weights of a backbone that was trained here lie."""
     return folder / "weights" / f"{model}.safetensors"
+
+
+def imported_path(folder: Path) -> Path:
+    """Where numbers that came from elsewhere lie."""
+    return folder / "imported.parquet"
 
 
 def journal_path(folder: Path) -> Path:
@@ -128,6 +138,12 @@ def write_profile(folder: Path, profile: Profile) -> Profile:
         pa.Table.from_pylist([asdict(row) for row in profile.accuracy], schema=ACCURACY_SCHEMA),
         envelope(ACCURACY_FORMAT, VERSION, profile.provenance),
     )
+    if profile.imported:
+        write_table(
+            imported_path(folder),
+            pa.Table.from_pylist([asdict(point) for point in profile.imported], schema=IMPORTED_SCHEMA),
+            envelope(IMPORTED_FORMAT, VERSION, profile.provenance),
+        )
     write_yaml(folder / "profile.yaml", header)
     return replace(profile, folder=folder)
 
@@ -143,6 +159,11 @@ def read_profile(folder: Path) -> Profile:
     header = read_yaml(folder / "profile.yaml", FORMAT, VERSION)
     latency = _rows(folder / "latency.parquet", LATENCY_FORMAT, LATENCY_SCHEMA, point_from_row)
     accuracy = _rows(folder / "accuracy.parquet", ACCURACY_FORMAT, ACCURACY_SCHEMA, lambda row: AccuracyRow(**row))
+    imported: Sequence[ImportedPoint] = ()
+    if imported_path(folder).is_file():
+        imported = _rows(
+            imported_path(folder), IMPORTED_FORMAT, IMPORTED_SCHEMA, lambda row: ImportedPoint(**row)
+        )  # fmt: skip
     try:
         return Profile(
             name=header["name"],
@@ -150,6 +171,7 @@ def read_profile(folder: Path) -> Profile:
             models={name: ModelSpec(**fields) for name, fields in header["models"].items()},
             latency=tuple(latency),
             accuracy=tuple(accuracy),
+            imported=tuple(imported),
             settings=header["settings"],
             provenance=Provenance.from_dict(header["provenance"]),
             folder=folder,
