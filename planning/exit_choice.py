@@ -27,6 +27,7 @@ from ttamer.exits.policies.protocol import ExitCosts
 from ttamer.planning.model_choice import ModelChoice, has_records, last_exit_row
 from ttamer.planning.service_times import Paths
 from ttamer.profiles.errors import DocumentError, InputError
+from ttamer.profiles.intervals import wilson_interval
 from ttamer.profiles.plan import PolicySpec
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.records import ExitRecords, Floats
@@ -35,6 +36,7 @@ from ttamer.profiles.service import Stage
 from ttamer.profiles.shelf import records_path
 
 DROPS = (0.0, 0.005, 0.01, 0.02, 0.05)  # of accuracy against the last exit: one operating point at each, if allowed
+Z_95_UPPER = 1.6448536269514722  # one-sided 95 %, normal
 ROUNDING = 1e-9  # far below one sample of any split
 
 
@@ -154,10 +156,24 @@ def restored_point(profile: Profile, name: str, spec: PolicySpec, dataset: str |
 
 
 def paths_of(kind: str, outcome: Outcome) -> Paths | None:
-    """Where rows leave under a policy; None for the last exit, which needs no staged model."""
+    """Where rows are planned to leave under a policy; None for the last exit, which needs no staged model.
+
+    Records are a sample: other data may run deeper, and a replica planned to be nearly always busy would then be
+    overloaded. So as many rows are moved to the deepest exit in use as the 95 % upper bound of each reach asks for.
+    """
     if kind == LastExit.kind:
         return None
-    return Paths(stop_share_K=outcome.stop_share_K, heads_K=tuple(bool(asked) for asked in outcome.heads_K))
+    deepest = int(np.flatnonzero(outcome.stop_share_K)[-1])
+    moved = max(_pessimism(float(reach), outcome.samples) for reach in outcome.reach_share_K[: deepest + 1])
+    stop_share_K = (1 - moved) * outcome.stop_share_K
+    stop_share_K[deepest] += moved
+    return Paths(stop_share_K=stop_share_K, heads_K=tuple(bool(asked) for asked in outcome.heads_K))
+
+
+def _pessimism(reach: float, samples: int) -> float:
+    """The share of the rows stopping before an exit that its upper bound would let through to it."""
+    _, high = wilson_interval(round(reach * samples), samples, Z_95_UPPER)
+    return (high - reach) / (1 - reach) if reach < 1 else 0.0
 
 
 def _heads_are_measured(profile: Profile, model: str, device: str) -> bool:

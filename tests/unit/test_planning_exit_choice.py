@@ -7,6 +7,7 @@ import pytest
 
 from tests.builders import ModelPlan, make_profile, make_profile_folder
 from tests.synthetic_records import plausible_records
+from ttamer.exits.evaluate import FittedPolicy, evaluate
 from ttamer.planning.exit_choice import OperatingPoint, measured_costs, operating_points, read_records, restored_point
 from ttamer.planning.model_choice import ModelChoice
 from ttamer.profiles.errors import DocumentError, InputError
@@ -36,16 +37,25 @@ def test_the_last_exit_is_always_there_and_needs_no_staged_model(profile: Profil
 def test_a_handful_of_operating_points_is_kept_each_faster_and_no_more_accurate_than_the_one_before(
     profile: Profile,
 ) -> None:
-    costs = measured_costs(profile, "toy", "cpu")
+    costs, validation = measured_costs(profile, "toy", "cpu"), read_records(profile, "toy", "validation")
     early = points_of(profile)[1:]
-    seconds = [
-        float(point.paths.stop_share_K @ costs.path_s_K(np.array(point.paths.heads_K)))
-        for point in early
-        if point.paths is not None
-    ]
+    seconds = [evaluate(FittedPolicy.from_spec(point.spec), validation, costs).mean_s or 0.0 for point in early]
     assert 2 <= len(early) <= 6
     assert seconds == sorted(seconds, reverse=True)
     assert [point.accuracy for point in early] == sorted((point.accuracy for point in early), reverse=True)
+
+
+def test_rows_are_planned_to_run_deeper_than_they_did_on_validation_records(profile: Profile) -> None:
+    costs, validation = measured_costs(profile, "toy", "cpu"), read_records(profile, "toy", "validation")
+    for point in points_of(profile)[1:]:
+        assert point.paths is not None
+        seen = evaluate(FittedPolicy.from_spec(point.spec), validation, costs)
+        planned_reach_K = np.cumsum(point.paths.stop_share_K[::-1])[::-1]
+        assert (planned_reach_K >= seen.reach_share_K - 1e-12).all()
+        assert point.paths.stop_share_K.sum() == pytest.approx(1.0)
+        planned_s = float(point.paths.stop_share_K @ costs.path_s_K(seen.heads_K))
+        assert seen.mean_s is not None
+        assert seen.mean_s <= planned_s < 1.5 * seen.mean_s
 
 
 @pytest.mark.parametrize("max_drop", [0.0, 0.01, 0.1])
