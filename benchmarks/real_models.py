@@ -30,7 +30,7 @@ ttamer plan --slo 50ms --rate 200rps -p cifar --out both.yaml
 ttamer simulate both.yaml --out both.simulation.yaml
 """
 TEXT = """
-ttamer fit data/text/minilm_l6_sst2 --data data/text/sst2.parquet --expect-accuracy 88.85% -p sst2
+ttamer fit data/text/minilm_l6_sst2 --tokens 64 --data data/text/sst2.parquet --expect-accuracy 88.85% -p sst2
 ttamer profile minilm_l6_sst2 -p sst2
 ttamer plan --slo 200ms --rate 20rps --max-drop 1% -p sst2 --out minilm.yaml
 ttamer simulate minilm.yaml --out minilm.simulation.yaml
