@@ -23,7 +23,7 @@ FORBIDDEN_IMPORTS = {
     "exits": ("pulp", "typer", "rich"),
     "cli": (),
 }
-NUMPY_ONLY = ("exits/policies", "exits/exploration", "exits/evaluate.py")
+NUMPY_ONLY = ("exits/policies", "exits/exploration", "exits/apparate", "exits/evaluate.py")
 NO_ROOM = {"utils", "util", "common", "helpers", "helper", "misc"}
 LONGEST_FILE = 300
 
