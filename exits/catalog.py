@@ -86,7 +86,7 @@ def resolve(model: str) -> Entry:
         )
     if Path(model).is_dir():
         return _folder_entry(Path(model))
-    raise unknown_name("model", model, known_names())
+    raise unknown_name("model", model, known_names(), also=", or a local Hugging Face folder")
 
 
 def with_shape(entry: Entry, input_shape: tuple[int, ...] | None) -> Entry:

@@ -62,4 +62,5 @@ def open_source(
     if Path(location).exists():
         remedy = "give a Parquet or CSV file, or a folder of class folders"
         raise InputError(f"{location} is no data source", remedy=remedy)
-    raise unknown_name("data source", location, (DIGITS, *TORCHVISION_NAMES))
+    also = ", or a Parquet or CSV file, or a folder of class folders"
+    raise unknown_name("data source", location, (DIGITS, *TORCHVISION_NAMES), also=also)

@@ -75,9 +75,9 @@ def fit_heads(
     progress: called with what is being done and the share of it done.
     Raises InputError if source and model do not fit, or the backbone misses its expected accuracy.
     """
-    source = _matched(model, source)
     _check_target(model, target, expect_accuracy)
     preparation = prepare(model, source, resize=resize)
+    source = _matched(model, source)
     own = collect(model, source, source.own_test_N, preparation, progress, "checking the backbone")
     backbone = _backbone_accuracy(own, source)
     if expect_accuracy is not None:
@@ -106,7 +106,8 @@ def _matched(model: StagedModel, source: DataSource) -> DataSource:
     seen = len(source.classes)
     if seen > spec.classes or (source.has_named_classes and seen != spec.classes):
         message = f"{source.name!r} has {seen} classes but {spec.name!r} tells {spec.classes} apart"
-        raise InputError(message, remedy=f"give a model of {seen} classes, or the data it was trained on")
+        here = ", or train one here (--train-backbone)" if spec.family == "cifar_resnet" else ""
+        raise InputError(message, remedy=f"give the weights of a model of {seen} classes{here}")
     return source
 
 
@@ -136,7 +137,11 @@ def _require_accuracy(
         raise InputError(
             f"backbone {model.spec.name} measures {backbone.accuracy:.1%} on {source.name} "
             f"({backbone.samples:,} samples) but {expected:.1%} was expected",
-            remedy="check the weights, the normalisation and the image format (JPEG copies lose accuracy)",
+            remedy=(
+                "its weights are random: give --weights FILE"
+                if model.spec.weights == "random"
+                else "check the weights, the normalisation and the image format (JPEG copies lose accuracy)"
+            ),
         )
 
 

@@ -63,7 +63,10 @@ def fit_linear_layers(
     a seed. Raises InputError if fewer than two classes are wanted.
     """
     if len(np.unique(wanted_N)) < 2:
-        raise InputError("the samples to fit on show one class only", remedy="fit to the target `label`, or more data")
+        raise InputError(
+            "the samples to fit on show one class only",
+            remedy="give more samples to fit on, or fit to the target `label`",
+        )
     if not features:
         return []
     groups = _grouped(features, classes)

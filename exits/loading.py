@@ -67,7 +67,7 @@ def spec_of(
     entry = with_shape(resolve(model), None if input_shape is None else tuple(input_shape))
     kind = head or entry.heads[0]
     if kind not in entry.heads:
-        raise unknown_name(f"head for {entry.name!r}", kind, entry.heads)
+        raise unknown_name("head", kind, entry.heads, where=f" for {entry.name!r}")
     assert kind in HEADS
     return ModelSpec(
         name=entry.name,

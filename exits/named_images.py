@@ -48,8 +48,9 @@ def read_torchvision(location: str, columns: Columns, root: Path) -> Reading:
     try:
         parts = {split: make(str(root), train=split == "train", download=True) for split in ("train", "test")}
     except (OSError, RuntimeError) as error:  # no network (URLError is an OSError), or a damaged download
+        reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(":")
         raise InputError(
-            f"the data set {location!r} is neither in {root} nor downloadable: {error}",
+            f"the data set {location!r} is neither in {root} nor downloadable: {reason}",
             remedy=f"connect to the network, put it into {root}, or use the embedded `{DIGITS}`",
         ) from None
     return Reading(

@@ -15,9 +15,9 @@ def require_names(params: Mapping[str, Any], names: Collection[str], kind: str) 
     for name in params:
         if name not in names:
             raise (
-                unknown_name(f"parameter of {kind}", str(name), names)
+                unknown_name("parameter", str(name), names, where=f" of {kind}")
                 if names
-                else InputError(f"unknown parameter of {kind} {name!r}", remedy="it takes none")
+                else InputError(f"unknown parameter {name!r} of {kind}", remedy="it takes none")
             )
     missing = [name for name in names if name not in params]
     if missing:

@@ -127,10 +127,15 @@ def _image_fit(model: StagedModel, source: DataSource, *, resize: bool) -> Calla
         if pixels.shape[:2] != size:
             seen, wanted = (f"{height}x{width}" for height, width in (pixels.shape[:2], size))
             message = f"images of {source.name!r} are {seen} but {name!r} takes {wanted}"
-            raise InputError(message, remedy="pass --resize, or give images of that size")
+            raise InputError(message, remedy=f"pass --resize to scale them{_own_size(pixels)}")
         return pixels
 
     return exact
+
+
+def _own_size(pixels: Pixels) -> str:
+    height, width = pixels.shape[:2]
+    return f", or --size {height} to take them as they are" if height == width else ""
 
 
 def stretched(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -49,7 +49,7 @@ def is_csv(location: str) -> bool:
 
 def read_parquet(location: str, columns: Columns, root: Path) -> Reading:
     """The samples of a Parquet file, or of a folder whose file names start with their split."""
-    path = Path(location)
+    path = _existing(Path(location))
     if not path.is_dir():
         return _reading(_parquet_table(path), path, columns, (path,))
     files = _parquet_files(path)
@@ -64,7 +64,7 @@ def read_parquet(location: str, columns: Columns, root: Path) -> Reading:
 
 def read_csv(location: str, columns: Columns, root: Path) -> Reading:
     """The samples of a CSV file with a header row; a .tsv file is separated by tabs."""
-    path = Path(location)
+    path = _existing(Path(location))
     options = pa_csv.ParseOptions(delimiter="\t" if path.suffix.lower() == ".tsv" else ",", newlines_in_values=True)
     try:
         table = pa_csv.read_csv(path, parse_options=options)
@@ -84,6 +84,12 @@ def _parquet_table(path: Path) -> pa.Table:
         return pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read: {_first_line(error)}", remedy="give a Parquet file") from None
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise InputError(f"{path} does not exist", remedy="check the path")
+    return path
 
 
 def _first_line(error: Exception) -> str:
@@ -124,7 +130,7 @@ def _reading(table: pa.Table, path: Path, columns: Columns, files: tuple[Path, .
 def _named(table: pa.Table, asked: str | None, usual: Iterable[str], what: str, path: Path) -> str | None:
     if asked is not None:
         if asked not in table.column_names:
-            raise unknown_name(f"{what} column of {path.name}", asked, table.column_names)
+            raise unknown_name(f"{what} column", asked, table.column_names, where=f" of {path.name}")
         return asked
     return next((name for name in usual if name in table.column_names), None)
 

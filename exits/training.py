@@ -17,7 +17,6 @@ from ttamer.exits.source import DataSource
 from ttamer.exits.threads import one_thread_if
 from ttamer.profiles.documents import write_atomically
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.registry import unknown_name
 
 BATCH, PEAK_RATE, MOMENTUM, WEIGHT_DECAY = 64, 0.1, 0.9, 5e-4  # He et al. (2016), section 4.2, scaled to batch 64
 SMALL_SIDE = 16  # pixels
@@ -41,7 +40,9 @@ def train_backbone(
     Raises InputError for a model of another family, or if the source cannot feed it.
     """
     if model not in CIFAR_BLOCKS:
-        raise unknown_name("model that can be trained", model, CIFAR_BLOCKS)
+        raise InputError(
+            f"{model!r} is too large to be trained here", remedy=f"train one of: {', '.join(CIFAR_BLOCKS)}"
+        )
     shape = with_shape(resolve(model), None if input_shape is None else tuple(input_shape)).input_shape
     staged = load(model, classes=len(source.classes), input_shape=shape, seed=seed)
     (images,) = prepare(staged, source, resize=resize).state(source, source.rows("fit"))

@@ -157,7 +157,7 @@ class Profile:
     def spec(self, model: str) -> ModelSpec:
         """The model's specification. Raises InputError that names the nearest model."""
         if model not in self.models:
-            raise unknown_name(f"model in profile {self.name!r}", model, self.models)
+            raise unknown_name("model", model, self.models, where=f" in profile {self.name!r}")
         return self.models[model]
 
     def settings_of(self, model: str) -> list[tuple[str, int, int]]:

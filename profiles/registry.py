@@ -9,12 +9,15 @@ from ttamer.profiles.errors import InputError
 T = TypeVar("T")
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is not known, with the nearest one that is."""
+def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "", also: str = "") -> InputError:
+    """The error for a name that is not known, with the nearest one that is.
+
+    where: follows the name, as in ` for 'resnet20'`; also: what else may be given, as in `, or a path`.
+    """
     names = sorted(known)
     close = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     meant = f"did you mean {close[0]!r}? " if close else ""
-    return InputError(f"unknown {kind} {name!r}", remedy=f"{meant}known: {', '.join(names)}")
+    return InputError(f"unknown {kind} {name!r}{where}", remedy=f"{meant}known: {', '.join(names)}{also}")
 
 
 def lookup(registry: Mapping[str, T], name: str, kind: str) -> T:

@@ -168,7 +168,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     columns = {"words": ["a"] * 80, "text": ["b"] * 80, "kind": [0, 1] * 40}
     location = _parquet(tmp_path / "odd.parquet", **columns)
     assert open_source(location, columns=Columns(text="words", label="kind")).text(0) == "a"
-    with pytest.raises(InputError, match=r"unknown label column of odd\.parquet 'kinds'"):
+    with pytest.raises(InputError, match=r"unknown label column 'kinds' of odd\.parquet"):
         open_source(location, columns=Columns(label="kinds"))
 
 
@@ -207,7 +207,7 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"broken\.parquet cannot be read"):
         open_source(str(tmp_path / "broken.parquet"))
-    with pytest.raises(InputError, match=r"absent\.csv cannot be read"):
+    with pytest.raises(InputError, match=r"absent\.csv does not exist"):
         open_source(str(tmp_path / "absent.csv"))
 
 

@@ -130,7 +130,7 @@ def test_images_of_another_size_name_both_sizes_and_the_remedy() -> None:
     with pytest.raises(InputError) as refusal:
         fit_heads(load("resnet20", input_shape=SHAPE, classes=2), source)
     assert refusal.value.message == "images of 'tall' are 12x10 but 'resnet20' takes 8x8"
-    assert refusal.value.remedy == "pass --resize, or give images of that size"
+    assert refusal.value.remedy == "pass --resize to scale them"
     assert fit_heads(load("resnet20", input_shape=SHAPE, classes=2), source, resize=True).accuracy
 
 

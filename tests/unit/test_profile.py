@@ -55,7 +55,7 @@ def test_the_digest_follows_the_timings_and_not_their_order() -> None:
 
 
 def test_an_unknown_model_is_named_with_its_neighbour() -> None:
-    with pytest.raises(InputError, match="unknown model in profile 'p' 'mm'"):
+    with pytest.raises(InputError, match="unknown model 'mm' in profile 'p'"):
         profile().spec("mm")
 
 

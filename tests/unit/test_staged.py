@@ -157,7 +157,7 @@ def test_the_specification_is_known_without_building_the_model(tmp_path: Path) -
     ("model", "options", "message"),
     [
         ("resnet21", {}, "unknown model 'resnet21'"),
-        ("resnet20", {"head": "mean"}, "unknown head for 'resnet20' 'mean'"),
+        ("resnet20", {"head": "mean"}, "unknown head 'mean' for 'resnet20'"),
         ("resnet20", {"weights": "absent.pth"}, "the weights file absent.pth does not exist"),
         ("resnet20", {"weights": "default"}, "'resnet20' has no default weights"),
         ("bert-tiny", {"weights": "default"}, "'bert-tiny' has no default weights"),
