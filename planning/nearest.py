@@ -1,124 +1,71 @@
-"""Saying why there is no plan, and which service close by could be had."""
+"""Saying why there is no plan, and which service close by could be had.
 
-import math
-from collections.abc import Callable, Sequence
+Everything named as near is asked for in the very words that name it before it is named.
+"""
 
-from ttamer.planning.candidates import Server
-from ttamer.planning.problem import Solution
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ttamer.planning.conflict import Demand, count, duration, irreducible, listed, rate
+from ttamer.planning.easing import EASINGS
+from ttamer.planning.feasibility import Feasibility
 from ttamer.profiles.errors import InfeasibleError
-from ttamer.profiles.service import Limits, Service, Weights
-
-FARTHEST = 1024.0  # times the SLO asked for: whatever needs more is of another kind
-PRECISION = 0.005  # relative; the answer is rounded to two digits anyway
-UNLIMITED = Limits(cores=None, replicas=10**6)
-CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0)
-
-Solves = Callable[[Service], Solution]
+from ttamer.profiles.service import Service
 
 
-def infeasible(service: Service, servers: Sequence[Server], solve: Solves) -> InfeasibleError:
-    """The error for a service that cannot be had, with the nearest SLO, rate and core budget that can.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One demand eased as little as it takes, in words, and the service that then can be had."""
 
-    solve: the solution for a service, under its own SLO, load and limits.
-    """
-    asked = f"{_rate(service.rate_rps)} within {_duration(service.slo_s)} at p{100 * service.quantile:g}"
-    unlimited = _least_cores(service, solve)
-    ways = [
-        _raise_slo(service, solve),
-        _lower_rate(service, solve),
-        f"allow {unlimited} cores" if unlimited is not None and service.limits.cores is not None else None,
-    ]
-    remedy = " or ".join(way for way in ways if way)
+    demand: str
+    words: str
+    service: Service
+
+
+def infeasible(service: Service, feasibility: Feasibility) -> InfeasibleError:
+    """The error for a service that cannot be had: which demands conflict, and how far each must give alone."""
+    conflict = irreducible(service, feasibility.is_feasible)
+    ways = list(nearest(service, conflict, feasibility))
+    floor = f" with {_words_of('accuracy', conflict)}" if _words_of("accuracy", conflict) else ""
+    asked = f"{rate(service.rate_rps)} within {duration(service.slo_s)} at p{100 * service.quantile:g}{floor}"
     return InfeasibleError(
-        f"no plan serves {asked}: {_conflict(service, servers, unlimited, solve)}",
-        remedy=remedy or "profile a faster model, more cores or larger batches",
+        f"no plan serves {asked}: {_reason(service, conflict, ways, feasibility)}",
+        remedy=" or ".join(way.words for way in ways) or "profile a faster model, more cores or larger batches",
     )
 
 
-def _conflict(service: Service, servers: Sequence[Server], least_cores: int | None, solve: Solves) -> str:
+def nearest(service: Service, conflict: Sequence[Demand], feasibility: Feasibility) -> Iterator[Way]:
+    """For each conflicting demand the service nearest in it alone that can be had, where there is one."""
+    conflicting = {demand.name for demand in conflict}
+    for name, ease in EASINGS.items():
+        if name in conflicting:
+            found = ease(service, feasibility)
+            if found is not None:
+                yield Way(demand=name, words=found[0], service=found[1])
+
+
+def _reason(service: Service, conflict: Sequence[Demand], ways: Sequence[Way], feasibility: Feasibility) -> str:
     fastest = [
-        min((server for server in servers if server.stage == stage.name), key=lambda server: server.law.answer_s)
+        min((server for server in feasibility.servers(service) if server.stage == stage.name),
+            key=lambda server: server.law.answer_s)
         for stage in service.stages
-    ]
+    ]  # fmt: skip
     idle_s = sum(server.law.answer_s for server in fastest)
     if idle_s > service.slo_s:
         names = ", then ".join(f"{server.point.name} on {server.cores} {server.device} cores" for server in fastest)
-        return (
-            f"the SLO is too tight for any model, the fastest ({names}) needs {_duration(idle_s)} without any waiting"
-        )
-    limits = service.limits
-    if least_cores is not None and limits.cores is not None and least_cores > limits.cores:
-        return f"that takes {least_cores} cores and the budget is {limits.cores}"
-    if _is_feasible(service.model_copy(update={"limits": UNLIMITED}), solve):
-        cores = f"{limits.cores} cores and " if limits.cores is not None else ""
-        return f"{cores}{limits.replicas} replicas are too few"
-    return "the SLO leaves the stages no time to queue"
+        return f"the SLO is too tight for any model, the fastest ({names}) needs {duration(idle_s)} without any waiting"
+    names_of_conflict = {demand.name for demand in conflict}
+    cores = next((way.service.limits.cores for way in ways if way.demand == "cores"), None)
+    if cores is not None and names_of_conflict <= {"load", "SLO", "cores", "accuracy"}:
+        return f"that takes {count(cores, 'core')} and the budget is {service.limits.cores}"
+    if "replicas" in names_of_conflict and names_of_conflict <= {"load", "SLO", "replicas", "cores"}:
+        both = f"{count(service.limits.cores or 0, 'core')} and " if "cores" in names_of_conflict else ""
+        verb = "is" if service.limits.replicas == 1 and not both else "are"
+        return f"{both}{count(service.limits.replicas, 'replica')} {verb} too few"
+    if names_of_conflict <= {"SLO", "load"}:
+        return "the SLO leaves the stages no time to queue"
+    return f"{listed([demand.words for demand in conflict])} cannot hold together"
 
 
-def _least_cores(service: Service, solve: Solves) -> int | None:
-    """The smallest core budget that works; None if no budget does."""
-    limits = service.limits.model_copy(update={"cores": None})
-    solution = solve(service.model_copy(update={"limits": limits, "weights": CHEAPEST}))
-    return None if solution.status == "infeasible" else round(-solution.objective)
-
-
-def _raise_slo(service: Service, solve: Solves) -> str | None:
-    """The nearest SLO that can be kept, in words."""
-
-    def is_kept(slo_s: float) -> bool:
-        return _is_feasible(service.model_copy(update={"slo_s": slo_s}), solve)
-
-    low, high = service.slo_s, 2 * service.slo_s
-    while not is_kept(high):
-        low, high = high, 2 * high
-        if high > FARTHEST * service.slo_s:
-            return None
-    return f"raise the SLO to {_duration(_round_up(_bisect(is_kept, high, low)))}"
-
-
-def _lower_rate(service: Service, solve: Solves) -> str | None:
-    """The highest rate that can be served, in words."""
-
-    def is_served(rate_rps: float) -> bool:
-        return _is_feasible(service.model_copy(update={"rate_rps": rate_rps}), solve)
-
-    low = service.rate_rps / FARTHEST
-    if not is_served(low):
-        return None
-    return f"lower the rate to {_rate(_round_down(_bisect(is_served, low, service.rate_rps)))}"
-
-
-def _is_feasible(service: Service, solve: Solves) -> bool:
-    return solve(service.model_copy(update={"weights": CHEAPEST})).status != "infeasible"
-
-
-def _bisect(works: Callable[[float], bool], good: float, bad: float) -> float:
-    """A value that works, within PRECISION of one that does not; geometric between the two."""
-    while abs(good - bad) > PRECISION * good:
-        middle = math.sqrt(good * bad)
-        good, bad = (middle, bad) if works(middle) else (good, middle)
-    return good
-
-
-def _round_up(value: float) -> float:
-    """The next number of two digits.
-
-    >>> _round_up(0.1234)
-    0.13
-    """
-    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(f"{math.ceil(value / unit - 1e-9) * unit:.2g}")
-
-
-def _round_down(value: float) -> float:
-    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(f"{math.floor(value / unit + 1e-9) * unit:.2g}")
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as the command line takes them."""
-    return f"{seconds:g}s" if seconds >= 1 else f"{1e3 * seconds:.3g}ms"
-
-
-def _rate(rate_rps: float) -> str:
-    return f"{rate_rps:g}rps"
+def _words_of(name: str, conflict: Sequence[Demand]) -> str:
+    return next((demand.words for demand in conflict if demand.name == name), "")

@@ -14,6 +14,7 @@ from ttamer.planning.candidates import (
     undominated,
 )
 from ttamer.planning.exit_choice import OperatingPoint, operating_points
+from ttamer.planning.feasibility import Feasibility
 from ttamer.planning.model_choice import ModelChoice, choose_models
 from ttamer.planning.nearest import infeasible
 from ttamer.planning.problem import Column, Problem, Solution, SolveLimits
@@ -52,7 +53,12 @@ def plan_service(
     servers = list_servers(service, profile, choices)
     plan = best_plan(service, profile, choices, servers, solver=solver, limits=limits)
     if plan is None:
-        raise infeasible(service, servers, lambda one: solve(make_program(one, servers).problem, SolveLimits()))
+        feasibility = Feasibility(
+            service, servers,
+            list_servers=lambda one: list_servers(one, profile, choices),
+            solve=lambda one, some: solve(make_program(one, some).problem, SolveLimits()),
+        )  # fmt: skip
+        raise infeasible(service, feasibility)
     return plan
 
 

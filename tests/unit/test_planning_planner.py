@@ -150,7 +150,7 @@ def test_too_few_cores_are_infeasible_and_rate_and_cores_that_would_do_are_named
 
 
 def test_too_few_replicas_are_infeasible() -> None:
-    with pytest.raises(InfeasibleError, match="1 replicas are too few"):
+    with pytest.raises(InfeasibleError, match="1 replica is too few"):
         plan(rate_rps=2000.0, limits=Limits(replicas=1))
 
 

@@ -1,0 +1,125 @@
+"""What a service demands, one thing at a time, and which of it cannot hold together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ttamer.profiles.service import Limits, Service
+
+FARTHEST = 1024.0  # times the SLO, or of the load: whatever needs more is of another kind
+PLENTY = 10**6  # replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """One thing that a service asks for, in words, and how to ask for everything else alone."""
+
+    name: str
+    words: str
+    without: Callable[[Service], Service]
+
+
+def demands(service: Service) -> Iterator[Demand]:
+    """Everything the service demands, what is least likely to matter first."""
+    limits = service.limits
+    yield Demand(name="replicas", words=f"{limits.replicas} replicas", without=_unlimited(replicas=PLENTY))
+    if not service.mix:
+        yield Demand(name="mix", words="one model a stage", without=_changed(mix=True))
+    if limits.batch is not None:
+        yield Demand(name="batch", words=f"batches of at most {limits.batch}", without=_unlimited(batch=None))
+    if service.headroom > 0:
+        yield Demand(
+            name="headroom", words=f"a headroom of {percent(service.headroom)}", without=_changed(headroom=0.0)
+        )
+    if service.max_drop < 1:
+        words = f"an accuracy drop of at most {percent(service.max_drop)}"
+        yield Demand(name="max-drop", words=words, without=_changed(max_drop=1.0))
+    if limits.memory_bytes is not None:
+        yield Demand(
+            name="memory", words=f"{memory(limits.memory_bytes)} of memory", without=_unlimited(memory_bytes=None)
+        )
+    if limits.cost_per_hour is not None:
+        words = f"a budget of {limits.cost_per_hour:g} an hour"
+        yield Demand(name="cost", words=words, without=_unlimited(cost_per_hour=None))
+    if service.accuracy_floor is not None:
+        words = f"an accuracy of at least {accuracy(service.accuracy_floor)}"
+        yield Demand(name="accuracy", words=words, without=_changed(accuracy_floor=None))
+    if limits.cores is not None:
+        yield Demand(name="cores", words=f"a budget of {count(limits.cores, 'core')}", without=_unlimited(cores=None))
+    yield Demand(name="SLO", words=f"an SLO of {duration(service.slo_s)}", without=_slower)
+    yield Demand(name="load", words=f"a load of {rate(service.rate_rps)}", without=_idler)
+
+
+def irreducible(service: Service, is_feasible: Callable[[Service], bool]) -> tuple[Demand, ...]:
+    """Demands that cannot hold together though any one of them could be dropped to make room for the others.
+
+    The service itself must be infeasible. By deletion: whatever can be dropped while it stays so, is.
+    """
+    kept: list[Demand] = []
+    for demand in demands(service):
+        eased = demand.without(service)
+        if is_feasible(eased):
+            kept.append(demand)
+        else:
+            service = eased
+    return tuple(kept)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as the command line takes them."""
+    return f"{seconds:g}s" if seconds >= 1 else f"{1e3 * seconds:.3g}ms"
+
+
+def rate(rate_rps: float) -> str:
+    """A rate as the command line takes it."""
+    return f"{rate_rps:g}rps"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as the command line takes it."""
+    return f"{100 * fraction:.6g}%"
+
+
+def accuracy(value: float) -> str:
+    """An accuracy in percent; a sum over stages can exceed 1 and stays a number."""
+    return percent(value) if value <= 1 else f"{value:g}"
+
+
+def memory(size_bytes: int) -> str:
+    """Bytes as the command line takes them."""
+    return f"{size_bytes / 2**20:g}MiB"
+
+
+def count(number: int, noun: str) -> str:
+    """So many of something."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _changed(**changes: object) -> Callable[[Service], Service]:
+    return lambda service: service.model_copy(update=changes)
+
+
+def _unlimited(**changes: object) -> Callable[[Service], Service]:
+    return lambda service: with_limits(service, **changes)
+
+
+def with_limits(service: Service, **changes: object) -> Service:
+    """The service with other limits."""
+    limits: Limits = service.limits.model_copy(update=changes)
+    return service.model_copy(update={"limits": limits})
+
+
+def _slower(service: Service) -> Service:
+    return service.model_copy(update={"slo_s": FARTHEST * service.slo_s})
+
+
+def _idler(service: Service) -> Service:
+    return service.model_copy(update={"rate_rps": service.rate_rps / FARTHEST})

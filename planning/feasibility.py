@@ -1,0 +1,118 @@
+"""Whether services close to one can be had, asked many times: only what a feasible plan could need is solved for.
+
+Of two servers of a stage the one that needs no more cores and memory, takes no less load under every part of the SLO
+and, where accuracy has a floor, answers no worse, can always stand in for the other. What remains is little.
+
+Axes: N servers, P parts of the SLO, T tilts.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ttamer.planning.candidates import PARTS_OF_SLO, Server
+from ttamer.planning.law_table import LawTable, make_law_table
+from ttamer.planning.problem import Solution
+from ttamer.profiles.records import Floats
+from ttamer.profiles.service import Limits, Prices, Service, Weights
+
+CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0, loading=0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageServers:
+    """Everything that could serve one stage, and the laws of it."""
+
+    servers: Sequence[Server]
+    laws: LawTable
+
+
+@dataclass(slots=True)
+class Feasibility:
+    """Answers for services that differ from one in demands alone; known: everything that could serve that one.
+
+    list_servers: everything that could serve another. solve: as the planner does it.
+    """
+
+    service: Service
+    known: Sequence[Server]
+    list_servers: Callable[[Service], Sequence[Server]] = field(kw_only=True)
+    solve: Callable[[Service, Sequence[Server]], Solution] = field(kw_only=True)
+    _listed: dict[str, list[StageServers]] = field(init=False, default_factory=dict)
+    _needed: dict[tuple[str, float, bool], list[Server]] = field(init=False, default_factory=dict)
+
+    def is_feasible(self, service: Service) -> bool:
+        """Whether the service can be had."""
+        return self.cheapest(service).status != "infeasible"
+
+    def cheapest(self, service: Service) -> Solution:
+        """A plan of the least cost in the service's prices, which is the negated objective."""
+        aim: dict[str, object] = {"weights": CHEAPEST, "objective": "weighted", "accuracy_scale": "raw"}
+        if service.accuracy_floor is None:
+            aim["aggregation"] = "sum"
+        return self.solve(service.model_copy(update=aim), self._needed_servers(service))
+
+    def servers(self, service: Service) -> list[Server]:
+        """Everything that could serve the stages."""
+        return [server for stage in self._list(service) for server in stage.servers]
+
+    def _list(self, service: Service) -> list[StageServers]:
+        key = what_servers_depend_on(service)
+        if key not in self._listed:
+            is_known = key == what_servers_depend_on(self.service)
+            listed = self.known if is_known else self.list_servers(service)
+            stages = [[one for one in listed if one.stage == stage.name] for stage in service.stages]
+            self._listed[key] = [StageServers(some, make_law_table([one.law for one in some])) for some in stages]
+        return self._listed[key]
+
+    def _needed_servers(self, service: Service) -> list[Server]:
+        key = (what_servers_depend_on(service), service.slo_s, service.accuracy_floor is not None)
+        if key not in self._needed:
+            self._needed[key] = [server for stage in self._list(service) for server in _needed(stage, service)]
+        return self._needed[key]
+
+
+def what_servers_depend_on(service: Service) -> str:
+    """The service with everything reset that has no say in which servers there are."""
+    reset = service.model_copy(
+        update={
+            "slo_s": 1.0, "rate_rps": 1.0, "mix": True, "accuracy_floor": None, "weights": Weights(),
+            "limits": Limits(batch=service.limits.batch), "prices": Prices(), "objective": "weighted",
+            "aggregation": "product", "accuracy_scale": "raw",
+        }
+    )  # fmt: skip
+    return reset.model_dump_json()
+
+
+def _needed(stage: StageServers, service: Service) -> list[Server]:
+    """The servers of a stage without those that another can always stand in for; of equals the first stays."""
+    parts = range(1, PARTS_OF_SLO) if len(service.stages) > 1 else [PARTS_OF_SLO]
+    capacity_NP = np.column_stack([stage.laws.capacity_N(service.slo_s * part / PARTS_OF_SLO) for part in parts])
+    useful = np.flatnonzero(capacity_NP.max(axis=1) > 0)
+    merit_NP = np.column_stack([capacity_NP, _merits(stage.servers, service)])[useful]
+    return [stage.servers[place] for place in useful[_undominated(merit_NP)]]
+
+
+def _merits(servers: Sequence[Server], service: Service) -> Floats:
+    """What else counts for each server, more being better: cores, memory that is limited, accuracy with a floor."""
+    is_limited, is_floored = service.limits.memory_bytes is not None, service.accuracy_floor is not None
+    return np.array([
+        [
+            -server.cores,
+            -server.memory_bytes if is_limited else 0,
+            (server.point.accuracy or 0.0) if is_floored else 0.0,
+        ]
+        for server in servers
+    ])  # fmt: skip
+
+
+def _undominated(merit_NP: Floats) -> np.ndarray:
+    """Numbers of the rows that no other row reaches in every column; of equals the first."""
+    alive_N = np.ones(len(merit_NP), dtype=bool)
+    for n in range(len(merit_NP)):
+        if alive_N[n]:
+            beaten_N = (merit_NP <= merit_NP[n]).all(axis=1)
+            beaten_N[n] = False
+            alive_N &= ~beaten_N
+    return np.flatnonzero(alive_N)
