@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ttamer.planning.problem import Problem
 
-TOLERANCE = 1e-9  # relative: rounding of sums
+TOLERANCE = 1e-8  # relative: above the 1e-9 to which solvers keep a limit, and the rounding of sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,13 @@ from ttamer.planning.problem import Problem, Solution, SolveLimits
 from ttamer.planning.solvers.cbc import cbc
 from ttamer.planning.solvers.exhaustive import exhaustive
 from ttamer.planning.solvers.highs import highs
+from ttamer.planning.solvers.labels import labels
 
 Solver = Callable[[Problem, SolveLimits], Solution]
 
 SOLVERS: dict[str, Solver] = {
     "highs": highs,
     "cbc": cbc,
+    "labels": labels,
     "exhaustive": exhaustive,
 }
