@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ttamer.planning.candidates import PARTS_OF_SLO, Server
+from ttamer.planning.exit_choice import ROUNDING
 from ttamer.planning.law_table import LawTable, make_law_table
 from ttamer.planning.problem import Solution
 from ttamer.profiles.records import Floats
 from ttamer.profiles.service import Limits, Prices, Service, Weights
 
+INDIFFERENT = Weights(accuracy=0.0, cost=0.0, batch=0.0, loading=0.0)
 CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0, loading=0.0)
 
 
@@ -44,11 +46,14 @@ class Feasibility:
 
     def is_feasible(self, service: Service) -> bool:
         """Whether the service can be had."""
-        return self.cheapest(service).status != "infeasible"
+        return self._solved(service, INDIFFERENT).status != "infeasible"
 
     def cheapest(self, service: Service) -> Solution:
         """A plan of the least cost in the service's prices, which is the negated objective."""
-        aim: dict[str, object] = {"weights": CHEAPEST, "objective": "weighted", "accuracy_scale": "raw"}
+        return self._solved(service, CHEAPEST)
+
+    def _solved(self, service: Service, weights: Weights) -> Solution:
+        aim: dict[str, object] = {"weights": weights, "objective": "weighted", "accuracy_scale": "raw"}
         if service.accuracy_floor is None:
             aim["aggregation"] = "sum"
         return self.solve(service.model_copy(update=aim), self._needed_servers(service))
@@ -60,11 +65,19 @@ class Feasibility:
     def _list(self, service: Service) -> list[StageServers]:
         key = what_servers_depend_on(service)
         if key not in self._listed:
-            is_known = key == what_servers_depend_on(self.service)
-            listed = self.known if is_known else self.list_servers(service)
+            listed = self._servers_of(service, key)
             stages = [[one for one in listed if one.stage == stage.name] for stage in service.stages]
             self._listed[key] = [StageServers(some, make_law_table([one.law for one in some])) for some in stages]
         return self._listed[key]
+
+    def _servers_of(self, service: Service, key: str) -> Sequence[Server]:
+        if key == what_servers_depend_on(self.service):
+            return self.known
+        if service.max_drop == 1.0:
+            return self.list_servers(service)
+        # A smaller drop leaves the policies that lose less: they need not be fitted and chosen again.
+        free = self.servers(service.model_copy(update={"max_drop": 1.0}))
+        return [server for server in free if server.point.drop <= service.max_drop + ROUNDING]
 
     def _needed_servers(self, service: Service) -> list[Server]:
         key = (what_servers_depend_on(service), service.slo_s, service.accuracy_floor is not None)
