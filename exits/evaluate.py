@@ -241,8 +241,14 @@ def _outcome(policy: Policy, replay: _Replay, costs: ExitCosts | None) -> Outcom
         reach_share_K=np.asarray(stop_share_K[::-1].cumsum()[::-1]),
         recall_share=float((decision.answer_N < decision.stop_N).mean()),
         heads_K=heads_K,
-        mean_s=None if costs is None else float(stop_share_K @ costs.path_s_K(heads_K)),
+        mean_s=None if costs is None else _mean_s(decision, stop_share_K, heads_K, costs),
     )
+
+
+def _mean_s(decision: Decision, stop_share_K: Floats, heads_K: NDArray[np.bool_], costs: ExitCosts) -> float:
+    if decision.evaluated_NK is None:
+        return float(stop_share_K @ costs.path_s_K(heads_K))
+    return costs.spent_s(stop_share_K, decision.evaluated_NK.mean(axis=0))
 
 
 def _stop_share(decision: Decision, records: ExitRecords) -> Floats:

@@ -27,6 +27,7 @@ COLUMNS = {
     "margin": pa.list_(pa.float32()),
     "entropy": pa.list_(pa.float32()),
 }
+OPTIONAL = ("margin", "entropy")
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,7 +38,8 @@ class ExitRecords:
     """One split of a data set, seen through all exits of one model.
 
     sample_N identifies samples across splits (its place in the data source); confidence is the largest
-    softmax probability after temperature, margin the distance to the second largest, entropy in nats.
+    softmax probability after temperature, margin the distance to the second largest, entropy in nats; the last two are
+    None in records that others wrote without them.
     Raises InputError on NaN, on arrays that disagree in shape, on one class and on repeated samples.
     """
 
@@ -48,8 +50,8 @@ class ExitRecords:
     label_N: Ints
     prediction_NK: Ints
     confidence_NK: Floats
-    margin_NK: Floats
-    entropy_NK: Floats
+    margin_NK: Floats | None = None
+    entropy_NK: Floats | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -61,6 +63,8 @@ class ExitRecords:
             raise InputError(f"{what} are empty", remedy="record at least one sample and one exit")
         for name in ("confidence_NK", "margin_NK", "entropy_NK"):
             values = getattr(self, name)
+            if values is None and name != "confidence_NK":
+                continue
             if values.shape != (N, K):
                 raise InputError(f"{what}: {name} has shape {values.shape}, expected {(N, K)}")
             if not np.isfinite(values).all():
@@ -106,6 +110,9 @@ class ExitRecords:
             (self.margin_NK, "<f4"),
             (self.entropy_NK, "<f4"),
         ):
+            if array is None:
+                sha.update(b"unknown")
+                continue
             sha.update(np.ascontiguousarray(array, dtype=dtype).data)
         return sha.hexdigest()[:16]
 
@@ -113,7 +120,9 @@ class ExitRecords:
         """Write the records as Parquet, a row a sample."""
         header = envelope(FORMAT, VERSION, self.provenance)
         header |= {"model": self.model, "dataset": self.dataset, "split": self.split}
-        write_table(path, pa.table(self._columns(), schema=pa.schema(COLUMNS)), header)
+        columns = self._columns()
+        schema = pa.schema({name: COLUMNS[name] for name in columns})
+        write_table(path, pa.table(columns, schema=schema), header)
 
     def _columns(self) -> dict[str, Any]:
         arrays = {
@@ -124,13 +133,14 @@ class ExitRecords:
             "margin": self.margin_NK,
             "entropy": self.entropy_NK,
         }
-        return {name: pa.array(list(values), type=COLUMNS[name]) for name, values in arrays.items()}
+        known = {name: values for name, values in arrays.items() if values is not None}
+        return {name: pa.array(list(values), type=COLUMNS[name]) for name, values in known.items()}
 
     @classmethod
     def read(cls, path: Path) -> "ExitRecords":
         """The records in a Parquet file. Raises DocumentError or InputError with the cause."""
         table, header = read_table(path, FORMAT, VERSION)
-        require_columns(table, COLUMNS, path)
+        require_columns(table, {name: kind for name, kind in COLUMNS.items() if name not in OPTIONAL}, path)
         widths = {len(row) for row in table["prediction"].to_pylist()}
         if len(widths) != 1:
             raise InputError(f"{path}: rows answer {sorted(widths)} exits", remedy="record every exit of every sample")
@@ -139,6 +149,8 @@ class ExitRecords:
 
 def _arrays(table: pa.Table, K: int) -> dict[str, Any]:
     def matrix(name: str, dtype: type) -> Any:
+        if name in OPTIONAL and name not in table.column_names:
+            return None
         flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return flat.astype(dtype).reshape(-1, K) if len(flat) == K * len(table) else flat.astype(dtype)[None, :0]
 

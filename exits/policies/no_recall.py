@@ -5,66 +5,36 @@ Source: backward induction, f_i(s) = min(loss_i(s), cost_i+1 + sum over t of P(t
 Axes: N samples, K exits, A active heads, S bins of a head.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ttamer.exits.active_heads import Heads, head_choices, head_mask
-from ttamer.exits.confidence_chain import PRICES, bin_of, fit_chain, require_tables
+from ttamer.exits.active_heads import Heads
+from ttamer.exits.confidence_chain import bin_of, fit_chain, require_tables
 from ttamer.exits.exploration.chain import Chain
 from ttamer.exits.exploration.line import TIE
-from ttamer.exits.parameters import Rows, integers, number, number_rows, plain_rows, require_names
+from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
+from ttamer.exits.table_policy import TablePolicy, rows_of
 from ttamer.profiles.records import ExitRecords, Floats
-
-NAMES = ("heads", "edges", "gain", "price")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoRecall:
+class NoRecall(TablePolicy):
     """Stop, and answer, at the first head whose bin gains nothing by going on.
 
-    edges: inner edges of each head's confidence bins. gain: for each head but the last and each bin, the loss of
-    answering here less the least expected cost of going on. price: the errors one run of the backbone was worth.
+    gain: for each head but the last and each bin, the loss of answering here less the least expected cost of going on.
     Raises InputError where tables and bins disagree.
     """
 
-    heads: Heads
-    edges: Rows
     gain: Rows
-    price: float
 
     kind: ClassVar[str] = "no-recall"
 
     def __post_init__(self) -> None:
         require_tables(self.kind, self.heads, self.edges, [("gain", self.gain, len(self.heads) - 1)])
-
-    def params(self) -> dict[str, Any]:
-        """Active heads, tables and price."""
-        return {
-            "heads": list(self.heads),
-            "edges": plain_rows(self.edges),
-            "gain": plain_rows(self.gain),
-            "price": self.price,
-        }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """The policy with these tables. Raises InputError on a missing or impossible one."""
-        require_names(params, NAMES, cls.kind)
-        return cls(
-            heads=integers(params, "heads", cls.kind),
-            edges=number_rows(params, "edges", cls.kind),
-            gain=number_rows(params, "gain", cls.kind),
-            price=number(params, "price", cls.kind),
-        )
-
-    def heads_K(self, exits: int) -> NDArray[np.bool_]:
-        """The active heads. Raises InputError unless the last of them is the last of K exits."""
-        return head_mask(self.heads, exits)
 
     def decide(self, records: ExitRecords) -> Decision:
         """Each sample walks the active heads until going on gains nothing."""
@@ -79,18 +49,13 @@ class NoRecall:
         return Decision(stop_N, stop_N)
 
     @classmethod
-    def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
-        """The optima on the chain for a range of prices and several sets of active heads."""
-        return [policy for heads in head_choices(calibration.exits) for policy in cls._fit(calibration, costs, heads)]
-
-    @classmethod
-    def _fit(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Iterator[Self]:
+    def solver(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Self]:
+        """The optimum of the confidence chain over these heads as a function of the price."""
         chain = fit_chain(calibration, heads)
-        share_A = costs.step_shares(heads)
-        edges = tuple(tuple(row.tolist()) for row in chain.edges)
-        for price in PRICES.tolist():
-            gain = tuple(tuple(row.tolist()) for row in gains(chain.priced(share_A, price)))
-            yield cls(heads=heads, edges=edges, gain=gain, price=price)
+        share_A, edges = costs.step_shares(heads), rows_of(chain.edges)
+        return lambda price: cls(
+            heads=heads, edges=edges, price=price, gain=rows_of(gains(chain.priced(share_A, price)))
+        )
 
 
 def gains(chain: Chain) -> list[Floats]:

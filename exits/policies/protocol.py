@@ -10,58 +10,46 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ttamer.exits.costs import ExitCosts
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import ExitRecords, Floats, Ints
+from ttamer.profiles.records import ExitRecords, Ints
+
+__all__ = ["Decision", "ExitCosts", "Policy"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Where each sample stops and which exit answers; answer < stop is recall.
 
-    Raises InputError if an answer lies beyond its stop.
+    evaluated_NK: the heads evaluated for each sample, where that depends on the sample; None where every head the
+    policy evaluates is evaluated when passed. Raises InputError if an answer lies beyond its stop.
     """
 
     stop_N: Ints
     answer_N: Ints
+    evaluated_NK: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.stop_N.shape != self.answer_N.shape or (self.answer_N > self.stop_N).any():
             raise InputError("a decision answers with an exit that was never reached")
+        if self.evaluated_NK is not None and len(self.evaluated_NK) != len(self.stop_N):
+            raise InputError(f"{len(self.evaluated_NK)} rows of evaluated heads for {len(self.stop_N)} samples")
 
-
-@dataclass(frozen=True, slots=True)
-class ExitCosts:
-    """Mean seconds of every stage and every head at one batch size and core count.
-
-    head_s_K[-1] is the backbone's own classifier.
-    """
-
-    stage_s_K: Floats
-    head_s_K: Floats
-
-    def path_s_K(self, heads_K: NDArray[np.bool_]) -> Floats:
-        """Seconds until exit k has answered, when only the heads in heads_K are evaluated on the way."""
-        return np.asarray(np.cumsum(self.stage_s_K) + np.cumsum(np.where(heads_K, self.head_s_K, 0.0)))
-
-    def step_shares(self, heads: Sequence[int]) -> Floats:
-        """Time from each of these heads to the next, that one's own included, as shares of the plain backbone's time.
-
-        Raises InputError if the backbone takes no time.
-        """
-        order_K = np.arange(len(self.stage_s_K))
-        backbone_s = float(self.path_s_K(order_K == order_K[-1])[-1])
-        if not backbone_s > 0:
-            raise InputError(f"the backbone takes {backbone_s} s", remedy="measure its stages")
-        reached_s = self.path_s_K(np.isin(order_K, heads))[list(heads)]
-        return np.asarray(np.diff(reached_s, prepend=0.0) / backbone_s)
+    def heads_NK(self, heads_K: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The heads evaluated for each sample; heads_K: those the policy evaluates when passed."""
+        if self.evaluated_NK is not None:
+            return self.evaluated_NK
+        return np.asarray(heads_K & (np.arange(len(heads_K)) <= self.stop_N[:, np.newaxis]))
 
 
 class Policy(Protocol):
     """An exit policy. Stopping at exit k may depend on exits 0..k alone.
 
     heads_K(K) says which heads are evaluated when a sample passes them: a head that cannot change the
-    decision costs nothing. family() yields the settings worth choosing among, fitted on calibration
-    records; choosing happens elsewhere, on validation records.
+    decision costs nothing. Where that depends on the sample, heads_K is every head that may be
+    evaluated, which prices the policy from above, and the decision says which were. family()
+    yields the settings worth choosing among, fitted on calibration records; choosing happens
+    elsewhere, on validation records.
     """
 
     kind: ClassVar[str]
@@ -76,7 +64,7 @@ class Policy(Protocol):
         ...
 
     def heads_K(self, exits: int) -> NDArray[np.bool_]:
-        """Which of K heads are evaluated."""
+        """Which of K heads are evaluated, or may be."""
         ...
 
     def decide(self, records: ExitRecords) -> Decision:

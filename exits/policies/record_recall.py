@@ -7,44 +7,40 @@ later heads say nothing about an earlier answer: a sure but wrong early head sta
 Axes: N samples, K exits, A active heads, S bins of a head, T bins of the best earlier loss.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ttamer.exits.active_heads import Heads, head_choices, head_mask
-from ttamer.exits.confidence_chain import PRICES, ConfidenceChain, bin_of, fit_chain, quantile_edges, require_tables
-from ttamer.exits.parameters import Rows, integer_rows, integers, number, number_rows, plain_rows, require_names
+from ttamer.exits.active_heads import Heads
+from ttamer.exits.confidence_chain import ConfidenceChain, bin_of, fit_chain, quantile_edges, require_tables
+from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
+from ttamer.exits.table_policy import TablePolicy, Whole, rows_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 
-NAMES = ("heads", "edges", "loss", "earlier_edges", "action", "price")
 ANSWER, RECALL, GO_ON = range(3)
 EARLIER_BINS = 2  # more cells lost on held-out records, up to 10,000 of them
 CELL_PRIOR = 10.0  # samples' worth of the bin's mean, whatever the earlier loss, in every cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRecall:
+class RecordRecall(TablePolicy):
     """Act by this head's bin and the bin of the best earlier loss: 0 answers here, 1 answers earlier, 2 goes on.
 
-    edges: inner edges of each head's confidence bins. loss: calibrated error of each bin, which says which earlier head
-    is best. earlier_edges: for each head but the first, inner edges of the bins of the best earlier loss. action: for
-    each head, its bins times those bins, row after row. price: the errors one run of the backbone was worth.
-    Raises InputError where tables and bins disagree.
+    loss: calibrated error of each bin, which says which earlier head is best. earlier_edges: for each head but the
+    first, inner edges of the bins of the best earlier loss. action: for each head, its bins times those bins, row after
+    row. Raises InputError where tables and bins disagree.
     """
 
-    heads: Heads
-    edges: Rows
     loss: Rows
     earlier_edges: Rows
-    action: tuple[tuple[int, ...], ...]
-    price: float
+    action: Whole
 
     kind: ClassVar[str] = "record-recall"
+    whole: ClassVar[tuple[str, ...]] = ("action",)
 
     def __post_init__(self) -> None:
         require_tables(self.kind, self.heads, self.edges, [("loss", self.loss, len(self.heads))])
@@ -57,34 +53,6 @@ class RecordRecall:
                 f"action of {self.kind} holds an impossible step",
                 remedy="0 answers here, 1 answers earlier (not at the first head), 2 goes on (not at the last)",
             )
-
-    def params(self) -> dict[str, Any]:
-        """Active heads, tables and price."""
-        return {
-            "heads": list(self.heads),
-            "edges": plain_rows(self.edges),
-            "loss": plain_rows(self.loss),
-            "earlier_edges": plain_rows(self.earlier_edges),
-            "action": [list(row) for row in self.action],
-            "price": self.price,
-        }
-
-    @classmethod
-    def from_params(cls, params: Mapping[str, Any]) -> Self:
-        """The policy with these tables. Raises InputError on a missing or impossible one."""
-        require_names(params, NAMES, cls.kind)
-        return cls(
-            heads=integers(params, "heads", cls.kind),
-            edges=number_rows(params, "edges", cls.kind),
-            loss=number_rows(params, "loss", cls.kind),
-            earlier_edges=number_rows(params, "earlier_edges", cls.kind),
-            action=integer_rows(params, "action", cls.kind),
-            price=number(params, "price", cls.kind),
-        )
-
-    def heads_K(self, exits: int) -> NDArray[np.bool_]:
-        """The active heads. Raises InputError unless the last of them is the last of K exits."""
-        return head_mask(self.heads, exits)
 
     def decide(self, records: ExitRecords) -> Decision:
         """Each sample walks the active heads until its cell answers."""
@@ -105,24 +73,20 @@ class RecordRecall:
         return Decision(stop_N, answer_N)
 
     @classmethod
-    def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
-        """The tables for a range of prices and several sets of active heads."""
-        return [policy for heads in head_choices(calibration.exits) for policy in cls._fit(calibration, costs, heads)]
-
-    @classmethod
-    def _fit(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Iterator[Self]:
+    def solver(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Self]:
+        """The tables over these heads as a function of the price."""
         chain = fit_chain(calibration, heads)
         walk = _walk(calibration, chain)
-        share_A = costs.step_shares(heads)
-        for price in PRICES.tolist():
-            yield cls(
-                heads=heads,
-                edges=tuple(tuple(row.tolist()) for row in chain.edges),
-                loss=tuple(tuple(row.tolist()) for row in chain.loss),
-                earlier_edges=tuple(tuple(step.earlier_edges.tolist()) for step in walk[1:]),
-                action=_induce(walk, price * share_A),
-                price=price,
-            )
+        share_A, edges, loss = costs.step_shares(heads), rows_of(chain.edges), rows_of(chain.loss)
+        earlier_edges = rows_of([step.earlier_edges for step in walk[1:]])
+        return lambda price: cls(
+            heads=heads,
+            edges=edges,
+            price=price,
+            loss=loss,
+            earlier_edges=earlier_edges,
+            action=_induce(walk, price * share_A),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,3 +43,12 @@ def test_nan_wrong_shapes_and_repeated_samples_are_refused_by_name() -> None:
         replace(r, split="dev")
     with pytest.raises(InputError, match="are empty"):
         replace(r, prediction_NK=np.zeros((0, 2), int))
+
+
+def test_records_without_margin_and_entropy_are_read_as_written_and_are_other_records(tmp_path: Path) -> None:
+    bare = replace(records(), margin_NK=None, entropy_NK=None)
+    bare.write(tmp_path / "r.parquet")
+    read = ExitRecords.read(tmp_path / "r.parquet")
+    assert read.margin_NK is None
+    assert read.entropy_NK is None
+    assert read.digest() == bare.digest() != records().digest()
