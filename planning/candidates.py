@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ttamer.planning.exit_choice import OperatingPoint
-from ttamer.planning.queueing import ServiceLaw, batch_timeout_s, capacity_rps
+from ttamer.planning.published import Law, PublishedLaw, group_timeout_s, most_rps
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
-from ttamer.profiles.profile import VERDICTS, Profile
+from ttamer.profiles.profile import VERDICTS, ImportedPoint, Profile
 from ttamer.profiles.shelf import remeasuring
 
 DOUBTFUL = ("contended", "throttled")  # such timings describe the disturbance rather than the model
@@ -22,7 +22,7 @@ class Candidate:
     """One column of the program: a model with an exit policy, a batch size and a number of cores.
 
     service_s: mean busy seconds of a full batch. capacity_rps: the most one replica may be given so that its
-    sojourn time stays within slo_s, the stage's part of the SLO. batch_timeout_s: at that rate.
+    latency stays within slo_s, the stage's part of the SLO. batch_timeout_s: at that rate.
     memory_bytes: peak; price: in cores. verdict: the worst of the measured points it rests on;
     samples: the fewest of them, samples_needed: how many the quantile asks for.
     """
@@ -32,7 +32,7 @@ class Candidate:
     device: str
     cores: int
     batch: int
-    law: ServiceLaw
+    law: Law
     slo_s: float
     capacity_rps: float
     memory_bytes: int
@@ -40,6 +40,7 @@ class Candidate:
     verdict: str
     samples: int
     samples_needed: int
+    is_interpolated: bool = False
 
     @property
     def model(self) -> str:
@@ -64,7 +65,7 @@ class Candidate:
     @property
     def batch_timeout_s(self) -> float:
         """The batch timeout at full capacity."""
-        return batch_timeout_s(self.law, self.capacity_rps, self.slo_s)
+        return group_timeout_s(self.law, self.capacity_rps, 1, self.slo_s)
 
     @property
     def price(self) -> float:
@@ -81,29 +82,37 @@ class Server:
     device: str
     cores: int
     batch: int
-    law: ServiceLaw
+    law: Law
     memory_bytes: int
     load_time_s: float
     verdict: str
     samples: int
     samples_needed: int
+    is_interpolated: bool = False
 
-    def under(self, slo_s: float) -> Candidate:
-        """The candidate under an SLO; its capacity is 0 if even an idle replica misses it."""
+    def under(self, slo_s: float, rate_rps: float) -> Candidate:
+        """The candidate under an SLO; its capacity is 0 if even an idle replica misses it.
+
+        rate_rps: of the stage, at which batches of published servers fill. What is published needs its own latency
+        of the SLO, whatever is allowed.
+        """
+        law = self.law
+        needed_s = law.latency_s + law.wait_s(rate_rps) if isinstance(law, PublishedLaw) else slo_s
         return Candidate(
             stage=self.stage,
             point=self.point,
             device=self.device,
             cores=self.cores,
             batch=self.batch,
-            law=self.law,
-            slo_s=slo_s,
-            capacity_rps=capacity_rps(self.law, slo_s),
+            law=law,
+            slo_s=needed_s,
+            capacity_rps=most_rps(law, slo_s, rate_rps),
             memory_bytes=self.memory_bytes,
             load_time_s=self.load_time_s,
             verdict=self.verdict,
             samples=self.samples,
             samples_needed=self.samples_needed,
+            is_interpolated=self.is_interpolated,
         )
 
 
@@ -121,11 +130,16 @@ def enumerate_servers(
     quantile: float,
     most_batch: int | None,
 ) -> list[Server]:
-    """Every operating point at every measured number of cores and batch size on the device."""
+    """Every operating point at every measured or imported number of cores and batch size on the device."""
     timings: dict[tuple[str, int], Timings] = {}
     servers = []
     for point in points:
         model = point.spec.model
+        if profile.is_imported(model):
+            imported = profile.imported_points(model, device)
+            small = [one for one in imported if most_batch is None or one.batch <= most_batch]
+            servers += [make_published(one, stage, point) for one in small]
+            continue
         for at, cores, batch in profile.settings_of(model):
             if at != device or (most_batch is not None and batch > most_batch):
                 continue
@@ -154,6 +168,29 @@ def make_server(timings: Timings, stage: str, point: OperatingPoint, batch: int)
     )
 
 
+def make_published(imported: ImportedPoint, stage: str, point: OperatingPoint) -> Server:
+    """One imported point: numbers without samples, verdict or stages. Memory is 0 where it is unknown."""
+    law = PublishedLaw(
+        batch=imported.batch,
+        latency_s=imported.latency_s,
+        throughput_rps=imported.throughput_rps,
+        quantile=imported.quantile,
+    )
+    return Server(
+        stage=stage,
+        point=point,
+        device=imported.device,
+        cores=imported.cores,
+        batch=imported.batch,
+        law=law,
+        memory_bytes=imported.memory_bytes or 0,
+        load_time_s=imported.load_time_s,
+        verdict="ok",
+        samples=0,
+        samples_needed=0,
+    )
+
+
 def trusted(servers: Sequence[Server]) -> list[Server]:
     """The servers whose timings were not disturbed, by stage; those of a stage that has no others are kept."""
     clean = [server for server in servers if server.verdict not in DOUBTFUL]
@@ -161,35 +198,54 @@ def trusted(servers: Sequence[Server]) -> list[Server]:
     return clean + [server for server in servers if server.stage not in served]
 
 
-def candidates_under(servers: Sequence[Server], slo_s: float, stages: int) -> list[Candidate]:
-    """Every server under the SLO, or with several stages under each part of it, that can take any load."""
-    parts = [slo_s] if stages == 1 else [slo_s * part / PARTS_OF_SLO for part in range(1, PARTS_OF_SLO)]
-    return [made for server in servers for part_s in parts if (made := server.under(part_s)).capacity_rps > 0]
+def candidates_under(
+    servers: Sequence[Server], slo_s: float, stages: int, *, rate_rps: float, mix: bool = False
+) -> list[Candidate]:
+    """Every server that can take any load under the SLO, or with several stages under each part of it.
+
+    rate_rps: of every stage. A published batch waits for the load of its whole stage: where that may be shared (mix),
+    only single requests are offered of it.
+    """
+    parts = parts_of(slo_s, stages)
+    made: list[Candidate] = []
+    for server in servers:
+        if isinstance(server.law, PublishedLaw):
+            own = [server.under(slo_s, rate_rps)] if server.batch == 1 or not mix else []
+        else:
+            own = [server.under(part_s, rate_rps) for part_s in parts]
+        made += [candidate for candidate in own if candidate.capacity_rps > 0]
+    return made
 
 
-def undominated(candidates: Sequence[Candidate]) -> list[Candidate]:
+def parts_of(slo_s: float, stages: int) -> list[float]:
+    """What a measured stage may get of the SLO: all of it, or with several stages a whole number of parts."""
+    return [slo_s] if stages == 1 else [slo_s * part / PARTS_OF_SLO for part in range(1, PARTS_OF_SLO)]
+
+
+def undominated(candidates: Sequence[Candidate], *, resources: Sequence[str] = ()) -> list[Candidate]:
     """The candidates that no other of their stage beats in cores, capacity, accuracy, batch and part of the SLO.
 
     Replacing each replica of a beaten candidate by one of the better keeps every constraint and never lowers
-    the objective. Of equals the first stays.
+    the objective. Of equals the first stays. resources: what counts besides, names of fields of which less is better.
     """
     kept: list[Candidate] = []
-    for candidate in sorted(candidates, key=_merit):  # whoever beats another comes first
-        if not any(_beats(other, candidate) for other in kept):
+    merits = {id(candidate): _merit(candidate, resources) for candidate in candidates}
+    for candidate in sorted(candidates, key=lambda one: merits[id(one)]):  # whoever beats another comes first
+        merit = merits[id(candidate)]
+        if not any(
+            other.stage == candidate.stage
+            and all(this <= that for this, that in zip(merits[id(other)], merit, strict=True))
+            for other in kept
+        ):
             kept.append(candidate)
     order = {id(candidate): place for place, candidate in enumerate(candidates)}
     return sorted(kept, key=lambda candidate: order[id(candidate)])
 
 
-def _merit(candidate: Candidate) -> tuple[float, ...]:
-    return (
-        candidate.cores, -candidate.capacity_rps, -(candidate.accuracy or 0.0), candidate.batch, candidate.slo_s,
-    )  # fmt: skip
-
-
-def _beats(better: Candidate, other: Candidate) -> bool:
-    pairs = zip(_merit(better), _merit(other), strict=True)
-    return better.stage == other.stage and all(this <= that for this, that in pairs)
+def _merit(candidate: Candidate, resources: Sequence[str]) -> tuple[float, ...]:
+    further = (float(getattr(candidate, resource)) for resource in resources)
+    accuracy = candidate.accuracy or 0.0
+    return (candidate.cores, -candidate.capacity_rps, -accuracy, candidate.batch, candidate.slo_s, *further)
 
 
 def doubts(candidates: Sequence[Candidate], quantile: float, folder: Path) -> Iterator[str]:
@@ -204,8 +260,8 @@ def doubts(candidates: Sequence[Candidate], quantile: float, folder: Path) -> It
     if short:
         fewest = min(candidate.samples for candidate in short)
         needed = max(candidate.samples_needed for candidate in short)
-        models = ", ".join(sorted({candidate.model for candidate in short}))
+        names = ", ".join(sorted({candidate.model for candidate in short}))
         yield (
-            f"{models}: {fewest} samples a point bound no tail at p{100 * quantile:g} ({needed} would); "
+            f"{names}: {fewest} samples a point bound no tail at p{100 * quantile:g} ({needed} would); "
             "the largest sample stands in"
         )

@@ -15,6 +15,7 @@ from ttamer.planning.candidates import PARTS_OF_SLO, Server
 from ttamer.planning.exit_choice import ROUNDING
 from ttamer.planning.law_table import LawTable, make_law_table
 from ttamer.planning.problem import Solution
+from ttamer.planning.queueing import ServiceLaw
 from ttamer.profiles.records import Floats
 from ttamer.profiles.service import Limits, Prices, Service, Weights
 
@@ -24,10 +25,10 @@ CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0, loading=0.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StageServers:
-    """Everything that could serve one stage, and the laws of it."""
+    """Everything that could serve one stage, and the laws of it; None if some are published numbers."""
 
     servers: Sequence[Server]
-    laws: LawTable
+    laws: LawTable | None
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Feasibility:
         if key not in self._listed:
             listed = self._servers_of(service, key)
             stages = [[one for one in listed if one.stage == stage.name] for stage in service.stages]
-            self._listed[key] = [StageServers(some, make_law_table([one.law for one in some])) for some in stages]
+            self._listed[key] = [StageServers(some, _law_table(some)) for some in stages]
         return self._listed[key]
 
     def _servers_of(self, service: Service, key: str) -> Sequence[Server]:
@@ -98,10 +99,21 @@ def what_servers_depend_on(service: Service) -> str:
     return reset.model_dump_json()
 
 
+def _law_table(servers: Sequence[Server]) -> LawTable | None:
+    laws = [server.law for server in servers if isinstance(server.law, ServiceLaw)]
+    return make_law_table(laws) if len(laws) == len(servers) else None
+
+
 def _needed(stage: StageServers, service: Service) -> list[Server]:
-    """The servers of a stage without those that another can always stand in for; of equals the first stays."""
+    """The servers of a stage without those that another can always stand in for; of equals the first stays.
+
+    Published ones all stay: they are few, and how long they take depends on the load too.
+    """
+    if stage.laws is None:
+        return list(stage.servers)
     parts = range(1, PARTS_OF_SLO) if len(service.stages) > 1 else [PARTS_OF_SLO]
-    capacity_NP = np.column_stack([stage.laws.capacity_N(service.slo_s * part / PARTS_OF_SLO) for part in parts])
+    laws = stage.laws
+    capacity_NP = np.column_stack([laws.capacity_N(service.slo_s * part / PARTS_OF_SLO) for part in parts])
     useful = np.flatnonzero(capacity_NP.max(axis=1) > 0)
     merit_NP = np.column_stack([capacity_NP, _merits(stage.servers, service)])[useful]
     return [stage.servers[place] for place in useful[_undominated(merit_NP)]]

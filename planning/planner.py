@@ -1,62 +1,47 @@
 """From a service and a profile to a plan: choose models and exits, make candidates, solve, promise, verify."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from ttamer.planning.candidates import (
-    Candidate,
-    Server,
-    candidates_under,
-    doubts,
-    enumerate_servers,
-    stage_quantile,
-    trusted,
-    undominated,
-)
+from ttamer.planning.candidates import Candidate, Server, enumerate_servers, parts_of, stage_quantile, trusted
 from ttamer.planning.exit_choice import OperatingPoint, operating_points
 from ttamer.planning.feasibility import Feasibility
+from ttamer.planning.interpolation import server_between, settings_between
 from ttamer.planning.model_choice import ModelChoice, choose_models
 from ttamer.planning.nearest import infeasible
-from ttamer.planning.problem import Column, Problem, Solution, SolveLimits
+from ttamer.planning.problem import Problem, Solution, SolveLimits
+from ttamer.planning.program import Program, make_program
 from ttamer.planning.promises import deploy, promise_of_group, promise_of_plan
-from ttamer.planning.solvers import SOLVERS
+from ttamer.planning.published import PublishedLaw, most_rps
+from ttamer.planning.remarks import binding_constraints, notes_on, refuse_weaker_quantiles
+from ttamer.planning.solve import solve
+from ttamer.planning.valuation import Levels, levels_of, objective_of, weighing_of
 from ttamer.planning.verify import verify
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
 from ttamer.profiles.profile import Profile
-from ttamer.profiles.registry import lookup
-from ttamer.profiles.service import Service
-from ttamer.profiles.shelf import SHELF
+from ttamer.profiles.service import Service, Stage
 
-SLACKLESS = 1e-9  # relative slack below which a constraint binds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """The columns a solver sees and how many candidates were left out of it, being beaten by others."""
-
-    columns: tuple[Candidate, ...]
-    pruned: int
-    problem: Problem
+PRECISION = 0.005  # relative, of the least latency of measured stages, which a bisection finds
 
 
 def plan_service(
-    service: Service, profile: Profile, *, solver: str = "highs", limits: SolveLimits | None = None
+    service: Service, profile: Profile, *, solver: str | None = None, limits: SolveLimits | None = None
 ) -> Plan:
-    """The best plan for a service on a profiled machine.
+    """The best plan for a service on a profiled machine. solver: by default one that can solve the service's program.
 
     Raises InfeasibleError with the nearest service that could be had, InputError on unknown names, on a device
-    that was not measured or on models that cannot be compared.
+    that was not measured, on models that cannot be compared and on limits that nothing can be held to.
     """
-    solve = lookup(SOLVERS, solver, "solver")
     choices = choose_models(profile, service)
     servers = list_servers(service, profile, choices)
     plan = best_plan(service, profile, choices, servers, solver=solver, limits=limits)
     if plan is None:
+        levels = levels_of(profile, choices)
         feasibility = Feasibility(
             service, servers,
             list_servers=lambda one: list_servers(one, profile, choices),
-            solve=lambda one, some: solve(make_program(one, some).problem, SolveLimits()),
+            solve=lambda one, some: _solved(make_program(one, some, levels).problem, solver),
         )  # fmt: skip
         raise infeasible(service, feasibility)
     return plan
@@ -68,63 +53,93 @@ def best_plan(
     choices: Sequence[ModelChoice],
     servers: Sequence[Server],
     *,
-    solver: str = "highs",
+    solver: str | None = None,
     limits: SolveLimits | None = None,
 ) -> Plan | None:
     """The best plan with these servers, verified; None if there is none.
 
     What-if questions ask it again with other demands or with fewer servers.
     """
-    program = make_program(service, servers)
-    solution = lookup(SOLVERS, solver, "solver")(program.problem, limits or SolveLimits())
+    levels = levels_of(profile, choices)
+    program = make_program(service, servers, levels)
+    solution = _solved(program.problem, solver, limits)
     if solution.status == "infeasible":
         return None
-    plan = _assemble(service, profile, choices, program, solution, solver)
+    if service.objective == "latency" and any(not isinstance(one.law, PublishedLaw) for one in servers):
+        program, solution = _fastest(service, servers, levels, (program, solution), solver)
+    plan = _assemble(service, profile, choices, levels, program, solution, solver_for(program.problem, solver))
     broken = verify(plan, profile)
     assert not broken, f"the planner broke its own promises: {broken}"
     return plan
 
 
+def solver_for(problem: Problem, wanted: str | None) -> str:
+    """The solver asked for, else one that can solve the problem: mixed accuracies that multiply need labels."""
+    multiplies = problem.aggregation == "product" and problem.mix and len(problem.stages) > 1
+    return wanted or ("labels" if multiplies else "highs")
+
+
+def _solved(problem: Problem, solver: str | None, limits: SolveLimits | None = None) -> Solution:
+    return solve(problem, solver_for(problem, solver), limits or SolveLimits())
+
+
+def _fastest(
+    service: Service, servers: Sequence[Server], levels: Levels, first: tuple[Program, Solution], solver: str | None
+) -> tuple[Program, Solution]:
+    """The program under the tightest SLO that can be kept, and its solution.
+
+    Capacities of measured stages follow from the SLO, so only the SLO can ask for less latency.
+    """
+    best, good_s = first, service.slo_s
+    bad_s = min(server.law.answer_s for server in servers) / 2  # less than the service alone takes
+    while good_s - bad_s > PRECISION * good_s:
+        middle_s = (good_s * bad_s) ** 0.5
+        program = make_program(service.model_copy(update={"slo_s": middle_s}), servers, levels)
+        solution = _solved(program.problem, solver)
+        if solution.status == "infeasible":
+            bad_s = middle_s
+        else:
+            best, good_s = (program, solution), middle_s
+    program, solution = best
+    bound = max(solution.objective, weighing_of(service).accuracy * len(service.stages) - bad_s)
+    return program, replace(solution, bound=bound)
+
+
 def list_servers(service: Service, profile: Profile, choices: Sequence[ModelChoice]) -> list[Server]:
     """Everything that could serve each stage, whatever the SLO, without disturbed timings where others exist."""
-    quantile = stage_quantile(service.quantile, len(service.stages))
     servers: list[Server] = []
     for stage, choice in zip(service.stages, choices, strict=True):
-        points = [
-            _named(point, stage.name, len(service.stages))
-            for model in choice.models
-            for point in operating_points(profile, model, stage, choice, service.device, service.max_drop)
-        ]
-        found = enumerate_servers(
-            profile, stage.name, points,
-            device=service.device, quantile=quantile, most_batch=service.limits.batch,
-        )  # fmt: skip
+        found = _servers_of(stage, choice, service, profile)
         if not found:
             raise InputError(
                 f"no model of stage {stage.name!r} was measured at batches up to {service.limits.batch}",
                 remedy="allow larger batches or profile smaller ones",
             )
         servers += found
+    refuse_weaker_quantiles(service, servers)
     return trusted(servers)
 
 
-def make_program(service: Service, servers: Sequence[Server]) -> Program:
-    """The program for a service: its candidates without those that others beat."""
-    candidates = candidates_under(servers, service.slo_s, len(service.stages))
-    columns = undominated(candidates)
-    problem = Problem(
-        columns=tuple(_column(candidate) for candidate in columns),
-        stages=tuple(stage.name for stage in service.stages),
-        rate_rps=service.rate_rps,
-        most_cores=service.limits.cores,
-        most_replicas=service.limits.replicas,
-        most_latency_s=service.slo_s,
-        mix=service.mix,
-        accuracy_weight=service.weights.accuracy,
-        cost_weight=service.weights.cost,
-        batch_weight=service.weights.batch,
-    )
-    return Program(columns=tuple(columns), pruned=len(candidates) - len(columns), problem=problem)
+def _servers_of(stage: Stage, choice: ModelChoice, service: Service, profile: Profile) -> list[Server]:
+    quantile = stage_quantile(service.quantile, len(service.stages))
+    device, most_batch = service.device, service.limits.batch
+    points = [
+        _named(point, stage.name, len(service.stages))
+        for model in choice.models
+        for point in operating_points(profile, model, stage, choice, device, service.max_drop)
+    ]
+    found = enumerate_servers(
+        profile, stage.name, points, device=device, quantile=quantile, most_batch=most_batch
+    )  # fmt: skip
+    if service.interpolate:
+        found += [
+            server_between(profile, stage.name, point, device, quantile, setting)
+            for point in points
+            if point.paths is None
+            for setting in settings_between(profile, point.spec.model, device)
+            if most_batch is None or setting.batch <= most_batch
+        ]
+    return found
 
 
 def _named(point: OperatingPoint, stage: str, stages: int) -> OperatingPoint:
@@ -132,21 +147,11 @@ def _named(point: OperatingPoint, stage: str, stages: int) -> OperatingPoint:
     return point if stages == 1 else replace(point, name=f"{stage}/{point.name}")
 
 
-def _column(candidate: Candidate) -> Column:
-    return Column(
-        stage=candidate.stage,
-        cores=candidate.cores,
-        batch=candidate.batch,
-        capacity_rps=candidate.capacity_rps,
-        accuracy=candidate.accuracy or 0.0,
-        latency_s=candidate.slo_s,
-    )
-
-
 def _assemble(
     service: Service,
     profile: Profile,
     choices: Sequence[ModelChoice],
+    levels: Levels,
     program: Program,
     solution: Solution,
     solver: str,
@@ -155,13 +160,14 @@ def _assemble(
     active = [program.columns[j] for j in chosen]
     groups = [
         promise_of_group(
-            program.columns[j],
-            deploy(program.columns[j], solution.replicas_J[j], solution.share_J[j], service.rate_rps),
-            program.columns[j].capacity_rps,
+            candidate,
+            deploy(candidate, solution.replicas_J[j], solution.share_J[j], service.rate_rps),
+            _capacity_rps(candidate, service),
         )
-        for j in chosen
+        for j, candidate in zip(chosen, active, strict=True)
     ]
     points = {candidate.policy: candidate.point for candidate in active}
+    promise = promise_of_plan(service, groups, points, [choice.dataset for choice in choices])
     models = sorted({group.model for group in groups})
     return Plan(
         service=service,
@@ -171,56 +177,36 @@ def _assemble(
             digest=profile.digest(models),
             machine=profile.machine.fingerprint,
         ),
-        promise=promise_of_plan(service, groups, points, [choice.dataset for choice in choices]),
+        promise=promise,
         groups=tuple(groups),
         policies={name: point.spec for name, point in points.items()},
-        solve=_solve(program, solution, solver),
-        binding=tuple(_binding(service, groups, points)),
-        notes=tuple(_notes(service, profile, choices, active)),
+        solve=_stated(service, levels, groups, promise.latency_s, program, solution, solver),
+        binding=tuple(binding_constraints(service, levels, groups, points)),
+        notes=tuple(notes_on(service, profile, choices, active)),
     )
 
 
-def _solve(program: Program, solution: Solution, solver: str) -> Solve:
+def _capacity_rps(candidate: Candidate, service: Service) -> float:
+    """What a replica may be given under the service's SLO, where latency was pressed below it."""
+    if service.objective != "latency":
+        return candidate.capacity_rps
+    return most_rps(candidate.law, parts_of(service.slo_s, len(service.stages))[-1], service.rate_rps)
+
+
+def _stated(
+    service: Service, levels: Levels, groups: Sequence[Group], latency_s: float,
+    program: Program, solution: Solution, solver: str,
+) -> Solve:  # fmt: skip
     assert solution.status != "infeasible"
+    objective, bound = solution.objective, solution.bound
+    if service.objective == "latency":  # the program counts the parts of the SLO, the plan its promise
+        objective = objective_of(service, levels, groups, latency_s)
+        bound = max(bound, objective)
     return Solve(
         solver=solver,
         status=solution.status,
-        objective=solution.objective,
-        bound=solution.bound,
-        columns=len(program.columns),
-        columns_pruned=program.pruned,
+        objective=objective,
+        bound=bound,
+        columns=len(program.columns) - solution.pruned,
+        columns_pruned=program.pruned + solution.pruned,
     )
-
-
-def _binding(service: Service, groups: Sequence[Group], points: dict[str, OperatingPoint]) -> list[str]:
-    """In words, the constraints without slack: what would have to give for a better plan."""
-    binding = []
-    cores = sum(group.replicas * group.cores for group in groups)
-    replicas = sum(group.replicas for group in groups)
-    if cores == service.limits.cores:
-        binding.append(f"core budget: all {cores} are used")
-    if replicas == service.limits.replicas:
-        binding.append(f"replica limit: all {replicas} are used")
-    for group in groups:
-        if group.rate_rps / group.replicas >= group.capacity_rps * (1 - SLACKLESS):
-            binding.append(f"SLO: each replica of {group.policy} takes all it can take in time")
-        if points[group.policy].paths is not None and points[group.policy].drop >= service.max_drop - SLACKLESS:
-            binding.append(f"accuracy drop: {group.policy} loses all that is allowed")
-    if all(_is_needed(group, groups, service.rate_rps) for group in groups):
-        binding.append("load: no replica can be spared")
-    return binding
-
-
-def _is_needed(group: Group, groups: Sequence[Group], rate_rps: float) -> bool:
-    together_rps = sum(one.replicas * one.capacity_rps for one in groups if one.stage == group.stage)
-    return together_rps - group.capacity_rps < rate_rps
-
-
-def _notes(
-    service: Service, profile: Profile, choices: Sequence[ModelChoice], active: Sequence[Candidate]
-) -> list[str]:
-    notes = [note for choice in choices for note in choice.notes]
-    notes += doubts(active, service.quantile, profile.folder or SHELF / profile.name)
-    if len(service.stages) > 1:
-        notes.append("later stages are promised for Poisson arrivals, though they get what earlier ones finish")
-    return list(dict.fromkeys(notes))

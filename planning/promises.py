@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from ttamer.planning.batching import utilization
 from ttamer.planning.candidates import Candidate, Server
 from ttamer.planning.exit_choice import OperatingPoint
-from ttamer.planning.queueing import batch_timeout_s, sojourn_s
+from ttamer.planning.published import busy_share, group_timeout_s, latency_bound_s
 from ttamer.profiles.plan import Group, Promise
 from ttamer.profiles.service import Service
 
@@ -25,7 +24,7 @@ class Deployment:
 def deploy(candidate: Candidate, replicas: int, share: float, stage_rate_rps: float) -> Deployment:
     """The candidate in use, with the batch timeout that suits the rate of each replica."""
     rate_rps = share * stage_rate_rps
-    timeout_s = batch_timeout_s(candidate.law, rate_rps / replicas, candidate.slo_s)
+    timeout_s = group_timeout_s(candidate.law, rate_rps, replicas, candidate.slo_s)
     return Deployment(replicas=replicas, share=share, rate_rps=rate_rps, batch_timeout_s=timeout_s)
 
 
@@ -44,9 +43,9 @@ def promise_of_group(server: Server | Candidate, use: Deployment, capacity_rps: 
         share=use.share,
         rate_rps=use.rate_rps,
         capacity_rps=capacity_rps,
-        utilization=utilization(server.law, each_rps, use.batch_timeout_s),
+        utilization=busy_share(server.law, each_rps, use.batch_timeout_s),
         service_s=server.law.mean_s,
-        latency_s=sojourn_s(server.law, each_rps, use.batch_timeout_s),
+        latency_s=latency_bound_s(server.law, each_rps, use.batch_timeout_s),
         accuracy=server.point.accuracy,
         accuracy_low=server.point.accuracy_low,
         memory_bytes=server.memory_bytes,
@@ -65,15 +64,21 @@ def promise_of_plan(
     by_stage = [[group for group in groups if group.stage == stage.name] for stage in service.stages]
     sources = {points[group.policy].source for group in groups}
     return Promise(
-        latency_s=sum(max(group.latency_s for group in stage) for stage in by_stage),
+        latency_s=promised_latency_s(service, groups),
         quantile=service.quantile,
         accuracy=_product([_mean_accuracy(stage, "accuracy") for stage in by_stage]),
         accuracy_low=_product([_mean_accuracy(stage, "accuracy_low") for stage in by_stage]),
-        accuracy_source=None if None in sources else "published" if "published" in sources else "measured",
+        accuracy_source=next(source for source in (None, "imported", "published", "measured") if source in sources),
         dataset=datasets[0] if len(set(datasets)) == 1 else None,
         utilization=max(group.utilization for group in groups),
         cores=sum(group.replicas * group.cores for group in groups),
     )
+
+
+def promised_latency_s(service: Service, groups: Sequence[Group]) -> float:
+    """The end-to-end latency: of each stage the slowest group's."""
+    stages = [stage.name for stage in service.stages]
+    return sum(max(group.latency_s for group in groups if group.stage == stage) for stage in stages)
 
 
 def _mean_accuracy(groups: Sequence[Group], name: str) -> float | None:

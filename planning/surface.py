@@ -103,7 +103,8 @@ def fit_least_squares(
     Kept to reproduce published numbers; plans use `fit_surface`. Raises InputError on latencies not above zero.
     """
     features_NF, latency = _checked(batch_N, cores_N, latency_N)
-    return _named(np.linalg.lstsq(features_NF, latency, rcond=None)[0])
+    fitted_F = np.linalg.lstsq(features_NF, latency, rcond=None)[0]
+    return _named(np.asarray(fitted_F, dtype=np.float64))
 
 
 def non_negative_least_squares(matrix_NF: ArrayLike, target_N: ArrayLike) -> Floats:

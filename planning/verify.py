@@ -4,17 +4,19 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ttamer.planning.candidates import PARTS_OF_SLO, Server, make_server, stage_quantile
+from ttamer.planning.candidates import Server, make_published, make_server, parts_of, stage_quantile
 from ttamer.planning.exit_choice import OperatingPoint, restored_point
+from ttamer.planning.interpolation import Setting, server_between, settings_between
 from ttamer.planning.model_choice import choose_models
-from ttamer.planning.promises import Deployment, promise_of_group, promise_of_plan
-from ttamer.planning.queueing import capacity_rps, saturation_rps
+from ttamer.planning.promises import Deployment, promise_of_group, promise_of_plan, promised_latency_s
+from ttamer.planning.published import Law, PublishedLaw, group_timeout_s, is_overloaded, most_rps
 from ttamer.planning.service_times import Timings
+from ttamer.planning.valuation import Levels, accuracy_of, cost_of, levels_of, objective_of, weighing_of
 from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.plan import Group, Plan
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.schema import Document
-from ttamer.profiles.service import Stage
+from ttamer.profiles.service import Service, Stage
 
 TOLERANCE = 1e-6  # relative: far above the rounding of sums, far below what anybody could measure
 
@@ -81,62 +83,101 @@ def _is_allowed(group: Group, stage: Stage, plan: Plan) -> Iterator[Violation]:
 
 
 def _limits(plan: Plan) -> Iterator[Violation]:
-    """Cores, replicas, batches and the SLO."""
+    """Cores, money, memory, replicas, batches, headroom and the SLO."""
     limits, service = plan.service.limits, plan.service
-    cores = sum(group.replicas * group.cores for group in plan.groups)
-    replicas = sum(group.replicas for group in plan.groups)
-    if limits.cores is not None and cores > limits.cores:
-        yield Violation("core budget", f"{cores} cores are used, {limits.cores} allowed")
-    if replicas > limits.replicas:
-        yield Violation("replica limit", f"{replicas} replicas are used, {limits.replicas} allowed")
+    yield from _above("core budget", sum(one.replicas * one.cores for one in plan.groups), limits.cores, "cores")
+    yield from _above("budget", cost_of(service, plan.groups), limits.cost_per_hour, "an hour")
+    memory = sum(one.replicas * one.memory_bytes for one in plan.groups)
+    yield from _above("memory limit", memory, limits.memory_bytes, "bytes")
+    yield from _above("replica limit", sum(one.replicas for one in plan.groups), limits.replicas, "replicas")
     for group in plan.groups:
         if limits.batch is not None and group.batch > limits.batch:
             yield Violation(group.policy, f"batches of {group.batch}, {limits.batch} allowed")
-        if group.rate_rps / group.replicas > group.capacity_rps * (1 + TOLERANCE):
-            yield Violation(group.policy, f"each replica gets more than its capacity of {group.capacity_rps:.6g} rps")
+        if limits.memory_bytes is not None and not group.memory_bytes:
+            yield Violation(group.policy, "memory is limited, and how much this needs is unknown")
+        usable_rps = group.capacity_rps * (1 - service.headroom)
+        if group.rate_rps / group.replicas > usable_rps * (1 + TOLERANCE):
+            yield Violation(
+                group.policy,
+                f"each replica gets more than its capacity of {group.capacity_rps:.6g} rps"
+                + (f" less {100 * service.headroom:g} % headroom" if service.headroom else ""),
+            )
     if plan.promise.latency_s > service.slo_s * (1 + TOLERANCE):
         yield Violation("SLO", f"{plan.promise.latency_s:.6g} s are promised, {service.slo_s:.6g} s asked for")
+
+
+def _above(where: str, used: float, allowed: float | None, unit: str) -> Iterator[Violation]:
+    if allowed is not None and used > allowed * (1 + TOLERANCE):
+        yield Violation(where, f"{used:.10g} {unit} are used, {allowed:.10g} allowed")
 
 
 def _promises(plan: Plan, profile: Profile) -> Iterator[Violation]:
     """What groups, plan and solver claim, beside what follows from the measurements."""
     service = plan.service
-    datasets = [choice.dataset for choice in choose_models(profile, service)]
-    by_stage = dict(zip((stage.name for stage in service.stages), datasets, strict=True))
+    choices = choose_models(profile, service)
+    datasets = {choice.stage: choice.dataset for choice in choices}
     points: dict[str, OperatingPoint] = {}
     expected: list[Group] = []
     for group in plan.groups:
-        if (group.device, group.cores, group.batch) not in profile.settings_of(group.model):
+        if not _is_known(group, profile, service):
             yield Violation(group.policy, f"batch {group.batch} on {group.cores} {group.device} cores was not measured")
             return
-        spec = plan.policies[group.policy]
-        point = restored_point(profile, group.policy, spec, by_stage[group.stage])
+        point = restored_point(profile, group.policy, plan.policies[group.policy], datasets[group.stage])
         points[group.policy] = point
         if point.drop > service.max_drop + TOLERANCE:
             yield Violation(group.policy, f"loses {point.drop:.4f} of accuracy, {service.max_drop:.4f} allowed")
         server = _server(group, profile, point, plan)
-        if group.rate_rps / group.replicas >= saturation_rps(server.law):
+        if is_overloaded(server.law, group.rate_rps / group.replicas):
             yield Violation(group.policy, "its replicas are overloaded")
             return
-        expected.append(_expected(group, server, plan))
+        yield from _is_sound(group, server.law, service)
+        expected.append(_expected(group, server, service))
         yield from _differences(group.policy, group, expected[-1])
-    yield from _differences("promise", plan.promise, promise_of_plan(service, expected, points, datasets))
-    yield from _objective(plan)
+    promise = promise_of_plan(service, expected, points, list(datasets.values()))
+    yield from _differences("promise", plan.promise, promise)
+    yield from _aims(plan, levels_of(profile, choices), expected)
+
+
+def _is_known(group: Group, profile: Profile, service: Service) -> bool:
+    """Whether the setting was measured or imported, or lies between such points where that is allowed."""
+    if (group.device, group.cores, group.batch) in profile.settings_of(group.model):
+        return True
+    setting = Setting(cores=group.cores, batch=group.batch)
+    return service.interpolate and setting in settings_between(profile, group.model, group.device)
+
+
+def _is_sound(group: Group, law: Law, service: Service) -> Iterator[Violation]:
+    """The batch timeout is the wait that the SLO check assumed, and a summary is of a quantile that is enough."""
+    most_s = group_timeout_s(law, group.rate_rps, group.replicas, service.slo_s)
+    if isinstance(law, PublishedLaw):
+        if law.quantile < service.quantile:
+            yield Violation(group.policy, f"rests on p{100 * law.quantile:g}, p{100 * service.quantile:g} is promised")
+        if group.batch > 1 and group.share < 1:
+            yield Violation(group.policy, "imported batches need the whole load of their stage to fill")
+        if not _same(group.batch_timeout_s, most_s):
+            yield Violation(group.policy, f"waits {group.batch_timeout_s:.6g} s for a batch, {most_s:.6g} s fill it")
+    elif group.batch_timeout_s > most_s * (1 + TOLERANCE):
+        yield Violation(group.policy, f"waits {group.batch_timeout_s:.6g} s for a batch, {most_s:.6g} s do")
 
 
 def _server(group: Group, profile: Profile, point: OperatingPoint, plan: Plan) -> Server:
     quantile = stage_quantile(plan.service.quantile, len(plan.service.stages))
+    if (group.device, group.cores, group.batch) not in profile.settings_of(group.model):
+        setting = Setting(cores=group.cores, batch=group.batch)
+        return server_between(profile, group.stage, point, group.device, quantile, setting)
+    for imported in profile.imported_points(group.model, group.device):
+        if (imported.cores, imported.batch) == (group.cores, group.batch):
+            return make_published(imported, group.stage, point)
     timings = Timings(profile, group.model, group.device, group.cores, quantile)
     return make_server(timings, group.stage, point, group.batch)
 
 
-def _expected(group: Group, server: Server, plan: Plan) -> Group:
+def _expected(group: Group, server: Server, service: Service) -> Group:
     use = Deployment(
         replicas=group.replicas, share=group.share, rate_rps=group.rate_rps, batch_timeout_s=group.batch_timeout_s
     )  # fmt: skip
-    slo_s, several = plan.service.slo_s, len(plan.service.stages) > 1
-    parts = [slo_s * part / PARTS_OF_SLO for part in range(1, PARTS_OF_SLO)] if several else [slo_s]
-    capacities = [capacity_rps(server.law, part_s) for part_s in parts]
+    parts = [service.slo_s] if isinstance(server.law, PublishedLaw) else parts_of(service.slo_s, len(service.stages))
+    capacities = [most_rps(server.law, part_s, service.rate_rps) for part_s in parts]
     claimed = [capacity for capacity in capacities if _same(capacity, group.capacity_rps)]
     return promise_of_group(server, use, claimed[0] if claimed else capacities[-1])
 
@@ -148,16 +189,21 @@ def _differences(where: str, stated: Document, expected: Document) -> Iterator[V
             yield Violation(where, f"{name} is stated as {says}, the measurements say {follows}")
 
 
-def _objective(plan: Plan) -> Iterator[Violation]:
-    weights, solve = plan.service.weights, plan.solve
-    accuracy = sum(group.share * (group.accuracy or 0.0) for group in plan.groups)
-    cores = sum(group.replicas * group.cores for group in plan.groups)
-    batches = sum(group.batch for group in plan.groups)
-    objective = weights.accuracy * accuracy - weights.cost * cores - weights.batch * batches
+def _aims(plan: Plan, levels: Levels, groups: Sequence[Group]) -> Iterator[Violation]:
+    """The accuracy floor, the objective and its bound. groups: as the measurements have them."""
+    service, solve = plan.service, plan.solve
+    accuracy, floor = accuracy_of(service, levels, groups), service.accuracy_floor
+    if floor is not None and accuracy < floor - TOLERANCE * max(1.0, floor):
+        yield Violation("accuracy floor", f"the accuracy is {accuracy:.6g}, at least {floor:.6g} is asked for")
+    latency_s = promised_latency_s(service, groups)
+    objective = objective_of(service, levels, groups, latency_s)
     if not _same(objective, solve.objective):
         yield Violation("solve", f"the objective is stated as {solve.objective}, it is {objective}")
-    if solve.bound < solve.objective - TOLERANCE or (solve.status == "optimal" and not _same(solve.bound, objective)):
+    proven = solve.status == "optimal" and service.objective != "latency"  # whose optimum is found by bisection
+    if solve.bound < solve.objective - TOLERANCE or (proven and not _same(solve.bound, objective)):
         yield Violation("solve", f"the bound {solve.bound} does not fit the objective {objective} ({solve.status})")
+    if service.objective == "latency" and solve.bound > weighing_of(service).accuracy * len(service.stages):
+        yield Violation("solve", f"the bound {solve.bound} asks for less than no latency")
 
 
 def _same(one: object, other: object) -> bool:

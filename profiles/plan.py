@@ -37,7 +37,8 @@ class Group(Document):
 
     share: part of the stage's load, in (0, 1]; rate_rps: that load, over all replicas of the group.
     batch_timeout_s: the longest a request may wait for its batch to fill.
-    capacity_rps: the most one replica may be given under the SLO. utilization: of each replica.
+    capacity_rps: the most one replica may be given under the SLO. utilization: of each replica, 1 at most (and below
+    1 unless its capacity was imported).
     latency_s: promised sojourn time at the SLO's quantile. accuracy_low: lower end of its interval.
     cores: per replica (on a GPU: devices). memory_bytes: per replica.
     """
@@ -53,7 +54,7 @@ class Group(Document):
     share: float = Field(gt=0, le=1)
     rate_rps: PositiveFloat
     capacity_rps: PositiveFloat
-    utilization: float = Field(ge=0, lt=1)
+    utilization: float = Field(ge=0, le=1)
     service_s: PositiveFloat
     latency_s: PositiveFloat
     accuracy: float | None = Field(default=None, ge=0, le=1)
@@ -63,7 +64,7 @@ class Group(Document):
 
 
 class Promise(Document):
-    """What the plan as a whole promises. accuracy_source: `measured`, `published` or None."""
+    """What the plan as a whole promises. accuracy_source: `measured`, `published`, `imported` or None."""
 
     latency_s: PositiveFloat
     quantile: float = Field(gt=0, lt=1)
@@ -71,7 +72,7 @@ class Promise(Document):
     accuracy_low: float | None = Field(default=None, ge=0, le=1)
     accuracy_source: str | None = None
     dataset: str | None = None
-    utilization: float = Field(ge=0, lt=1)
+    utilization: float = Field(ge=0, le=1)
     cores: PositiveInt
 
 

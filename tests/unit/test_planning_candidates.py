@@ -24,7 +24,7 @@ TWO = (ModelPlan(name="fast", whole_s=0.005, accuracy=0.8), ModelPlan(name="good
 def candidates(profile: Profile, slo_s: float = 0.2, most_batch: int | None = None) -> list[Candidate]:
     points = [unrecorded_point(profile, model, "synthetic") for model in profile.models]
     servers = enumerate_servers(profile, "serve", points, device="cpu", quantile=0.99, most_batch=most_batch)
-    return candidates_under(trusted(servers), slo_s, 1)
+    return candidates_under(trusted(servers), slo_s, 1, rate_rps=10.0)
 
 
 def test_every_measured_setting_is_a_candidate() -> None:
