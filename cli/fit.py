@@ -1,5 +1,7 @@
 """`ttamer fit`: train exit heads on a frozen backbone and record what every exit answers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,28 +57,35 @@ def run(
     from ttamer.exits.datasets import open_source
     from ttamer.exits.fitting import fit_heads, save_fit
     from ttamer.exits.loading import load
-    from ttamer.profiles.shelf import profile_folder, profile_option
+    from ttamer.profiles.errors import InputError
+    from ttamer.profiles.shelf import profile_folder, profile_option, weights_path
     from ttamer.profiles.units import parse_fraction
 
     expected = None if expect_accuracy is None else parse_fraction(expect_accuracy, "--expect-accuracy")
     folder = profile_folder(profile)
     known = existing_profile(folder)
+    if weights and train_backbone:
+        raise InputError("--train-backbone makes weights of its own", remedy="leave --weights out")
     choice = choose_model(model, known, weights=weights, head=head, size=size, tokens=tokens)
     source = open_source(data, seed=seed, max_fit=max_fit)
-    with progress("fitting") as advance:
+    trained = weights_path(folder, choice.name)
+    # Weights take the place of older ones only when heads were fitted to them.
+    with progress("fitting") as advance, _set_aside(trained) as fresh:
         if train_backbone:
-            choice = _trained(choice, source, folder, seed, advance)
+            choice = _trained(choice, source, fresh, seed, advance)
         staged = load(**{**choice.arguments, "heads_file": None}, seed=seed)
         result = fit_heads(
-            staged, source, target=target, expect_accuracy=expected, resize=resize, seed=seed, progress=_shares(advance)
-        )
+            staged, source, target=target, expect_accuracy=expected, resize=resize or train_backbone, seed=seed,
+            progress=_shares(advance),
+        )  # fmt: skip
+    spec = replace(staged.spec, source=str(trained.resolve())) if train_backbone else staged.spec
     save_fit(folder, result)
-    _update_profile(folder, known, choice, staged.spec, result, seed)
+    _update_profile(folder, known, choice, spec, result, seed)
     if format is Format.TABLE:
-        _print(result, staged.spec, source.name)
-        render.say(f"wrote {folder}; next: ttamer profile {staged.spec.name}{profile_option(folder)}")
+        _print(result, spec, source.name)
+        render.say(f"wrote {folder}; next: ttamer profile {spec.name}{profile_option(folder)}")
     else:
-        render.document({"rows": _rows(result, staged.spec)}, format)
+        render.document({"rows": _rows(result, spec)}, format)
 
 
 def _shares(advance: Advance) -> "FitProgress":
@@ -93,7 +102,7 @@ def _update_profile(
     from ttamer.profiling.machine import read_machine
 
     base = known or Profile(name=folder.name, machine=read_machine(), models={}, latency=())
-    timed = choice.identity()
+    timed = replace(choice, arguments={**choice.arguments, "classes": spec.classes}).identity()
     latency = tuple(p for p in base.latency if p.key.model != spec.name or p.spec_digest == timed)
     if len(latency) < len(base.latency):
         render.say(f"timings of {spec.name!r} were taken with another shape or head: profile it again")
@@ -152,12 +161,23 @@ def _print(result: "FitResult", spec: "ModelSpec", source: str) -> None:
         print("Note: the backbone has random weights: give --weights FILE, or --train-backbone")
 
 
-def _trained(choice: "ModelChoice", source: "DataSource", folder: Path, seed: int, advance: Advance) -> "ModelChoice":
-    """The model with a backbone trained on the source's fit split, its weights beside the heads."""
-    from ttamer.exits.training import train_backbone
-    from ttamer.profiles.shelf import weights_path
+@contextmanager
+def _set_aside(path: Path) -> Iterator[Path]:
+    """A path beside this one; what lies there takes its place if the block succeeds, and goes if it does not."""
+    fresh = path.with_suffix(f".fresh{path.suffix}")
+    try:
+        yield fresh
+        if fresh.is_file():
+            fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
-    path = weights_path(folder, choice.name)
+
+def _trained(choice: "ModelChoice", source: "DataSource", path: Path, seed: int, advance: Advance) -> "ModelChoice":
+    """The model with a backbone trained on the source's fit split, its weights in this file."""
+    from ttamer.exits.training import train_backbone
+
     shape = choice.arguments.get("input_shape")
     train_backbone(choice.name, source, path, input_shape=shape, resize=True, seed=seed, progress=_shares(advance))
-    return replace(choice, arguments={**choice.arguments, "weights": str(path.resolve())})
+    arguments = {**choice.arguments, "weights": str(path.resolve()), "classes": len(source.classes)}
+    return replace(choice, arguments=arguments)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.profile import Profile
-from ttamer.profiles.shelf import heads_path, read_profile
+from ttamer.profiles.shelf import heads_path, read_profile, weights_path
 
 FACTORY = "ttamer.exits.loading:load"
 NAMED_WEIGHTS = ("random", "default")
@@ -69,9 +69,19 @@ def choose_model(
         "model": str(entry.folder.resolve()) if entry.folder else name_or_path,
         "weights": None if entry.folder else _absolute(weights or "random"),
         "head": head,
+        "classes": _classes_in(weights, name_or_path),
         "input_shape": shape,
     }
     return ModelChoice(entry.name, {key: value for key, value in arguments.items() if value is not None})
+
+
+def _classes_in(weights: str | None, model: str) -> int | None:
+    """The number of classes that a weights file tells apart; None where no file is given."""
+    if weights is None or weights.lower() in NAMED_WEIGHTS or Path(model).is_dir():
+        return None
+    from ttamer.exits.loading import spec_of
+
+    return spec_of(model, weights=weights).classes
 
 
 def _absolute(weights: str) -> str:
@@ -90,7 +100,13 @@ def _known(name: str, profile: Profile, head: str | None) -> ModelChoice:
         "input_shape": list(spec.input_shape),
     }
     if not from_folder:
-        arguments["weights"] = spec.weights if named else spec.source
+        arguments["weights"] = spec.weights if named else _weights_file(spec.source, profile, name)
     if heads_file.is_file() and head in (None, spec.head):
         arguments["heads_file"] = str(heads_file.resolve())
     return ModelChoice(name, arguments)
+
+
+def _weights_file(source: str, profile: Profile, name: str) -> str:
+    """The file that holds a model's weights; trained ones lie in the profile's folder and move with it."""
+    trained = weights_path(profile.require_folder(), name)
+    return str(trained.resolve()) if not Path(source).is_file() and trained.is_file() else source

@@ -84,9 +84,10 @@ def _quantile(text: str) -> float:
     from ttamer.profiles.errors import InputError
     from ttamer.profiles.units import parse_fraction
 
-    quantile = parse_fraction(text, "--quantile")
+    example = "99% or 0.999"
+    quantile = parse_fraction(text, "--quantile", example)
     if not 0 < quantile < 1:
-        raise InputError(f"--quantile {text!r} must lie between 0% and 100%", remedy="write it like 99% or 99.9%")
+        raise InputError(f"--quantile {text!r} must lie between 0% and 100%", remedy=f"write it like {example}")
     return quantile
 
 

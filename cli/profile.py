@@ -84,8 +84,11 @@ def run(
     if dry_run:
         _print_sweep(plan_sweep(request, folder), format)
         return
+    failures: list[str] = []
     with progress("profiling") as advance:
-        measured = run_sweep(request, folder, on_event=_follow(advance))
+        measured = run_sweep(request, folder, on_event=_follow(advance, failures))
+    for failure in failures:
+        render.say(failure)
     measured = _with_published_accuracy(measured, folder)
     if format is Format.TABLE:
         _print(measured, [choice.name for choice in chosen])
@@ -152,13 +155,15 @@ def _print_sweep(planned: "SweepPlan", format: Format) -> None:
         render.document(content, format)
 
 
-def _follow(advance: Advance) -> "Callable[[SweepEvent], None]":
+def _follow(advance: Advance, failures: list[str]) -> "Callable[[SweepEvent], None]":
+    """Shows progress; failures are kept for later, as a progress bar would wipe them out."""
+
     def follow(event: "SweepEvent") -> None:
         batch = f", batch {event.batch}" if event.batch else ""
         where = f"{event.model} on {render.count(event.cores, 'core')}{batch}"
         advance(event.done, event.total, where, event.remaining_s)
         if event.kind in ("retry", "failed"):
-            render.say(f"{event.kind}: {where}: {event.message}" + (f" ({event.remedy})" if event.remedy else ""))
+            failures.append(f"{event.kind}: {where}: {event.message}" + (f" ({event.remedy})" if event.remedy else ""))
 
     return follow
 

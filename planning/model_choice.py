@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import AccuracyRow, Profile
 from ttamer.profiles.service import Service, Stage
-from ttamer.profiles.shelf import records_path
+from ttamer.profiles.shelf import SHELF, profile_option, records_path
 
 SPLITS_BY_TRUST = ("validation", "test", "calibration", "fit")  # a published split by any other name comes last
 
@@ -52,7 +52,7 @@ def _choose_for_stage(profile: Profile, stage: Stage, device: str) -> ModelChoic
     if not measured:
         raise InputError(
             f"profile {profile.name!r} holds no finished model on {device}",
-            remedy=f"run: ttamer profile --device {device}",
+            remedy=f"run: {profiling(profile, sorted(profile.models), device)}",
         )
     known = _models_by_dataset(profile, measured)
     if not known:
@@ -71,7 +71,7 @@ def _explicit(profile: Profile, stage: Stage, device: str) -> ModelChoice:
         if not _is_measured(profile, model, device):
             raise InputError(
                 f"{model!r} was not measured on {device} with all its stages",
-                remedy=f"run: ttamer profile {model} --device {device}",
+                remedy=f"run: {profiling(profile, [model], device)}",
             )
     known = _models_by_dataset(profile, stage.models)
     if not known:
@@ -86,6 +86,12 @@ def _explicit(profile: Profile, stage: Stage, device: str) -> ModelChoice:
         )
     dataset = max(shared, key=lambda name: _measured_count(profile, known[name], name))
     return ModelChoice(stage=stage.name, models=tuple(dict.fromkeys(stage.models)), dataset=dataset)
+
+
+def profiling(profile: Profile, models: Sequence[str], device: str) -> str:
+    """The command that measures these models into the profile."""
+    where = profile_option(profile.folder or SHELF / profile.name)
+    return " ".join(["ttamer profile", *models]) + ("" if device == "cpu" else f" --device {device}") + where
 
 
 def _is_measured(profile: Profile, model: str, device: str) -> bool:

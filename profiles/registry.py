@@ -15,7 +15,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "",
     where: follows the name, as in ` for 'resnet20'`; also: what else may be given, as in `, or a path`.
     """
     names = sorted(known)
-    close = get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     meant = f"did you mean {close[0]!r}? " if close else ""
     return InputError(f"unknown {kind} {name!r}{where}", remedy=f"{meant}known: {', '.join(names)}{also}")
 

@@ -62,7 +62,7 @@ def parse_bytes(text: str, what: str = "size") -> int:
     return round(_parse(text, BYTES_PER_UNIT, what, "512MiB or 2GB"))
 
 
-def parse_fraction(text: str, what: str = "fraction") -> float:
+def parse_fraction(text: str, what: str = "fraction", example: str = "1% or 0.01") -> float:
     """A fraction in [0, 1] from a percentage (`1%`) or from a fraction with a point (`0.01`).
 
     A bare integer is refused: `1` could mean 1 % or everything.
@@ -72,8 +72,8 @@ def parse_fraction(text: str, what: str = "fraction") -> float:
     """
     match = _QUANTITY.fullmatch(text)
     if not match or match[2] not in ("%", "") or (match[2] == "" and "." not in text):
-        raise InputError(f"{what} {text!r} is not a percentage", remedy="write it like 1% or 0.01")
+        raise InputError(f"{what} {text!r} is not a percentage", remedy=f"write it like {example}")
     fraction = float(match[1]) / (100 if match[2] == "%" else 1)
     if not 0 <= fraction <= 1:
-        raise InputError(f"{what} {text!r} lies outside 0% to 100%", remedy="write it like 1% or 0.01")
+        raise InputError(f"{what} {text!r} lies outside 0% to 100%", remedy=f"write it like {example}")
     return fraction

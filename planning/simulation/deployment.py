@@ -79,7 +79,9 @@ def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clo
 def check_same_measurements(plan: Plan, profile: Profile) -> None:
     """Raise DocumentError unless the plan rests on these measurements of its models, on this machine."""
     models = sorted({group.model for group in plan.groups})
-    remedy = f"plan anew on profile {profile.name!r}, or give the profile {plan.profile.name!r} it was made on"
+    remedy = f"plan anew on profile {profile.name!r}"
+    if plan.profile.name != profile.name:
+        remedy += f", or give the profile {plan.profile.name!r} it was made on"
     missing = [model for model in models if model not in profile.models]
     if missing:
         raise DocumentError(f"the plan uses {missing[0]!r}, which profile {profile.name!r} lacks", remedy=remedy)

@@ -1,9 +1,12 @@
 """Commands as users type them, and what they leave behind."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from typer.testing import CliRunner
 
 from ttamer.cli.main import app
@@ -29,3 +32,18 @@ class Pipeline:
     fit: Any
     profile: Any
     plan: Any
+
+
+def pictures(folder: str, classes: int, side: int) -> Callable[[], None]:
+    """Writes a folder of class folders with square pictures, a shade a class and some noise."""
+
+    def write() -> None:
+        rng = np.random.default_rng(0)
+        for label in range(classes):
+            place = Path(folder) / f"class{label}"
+            place.mkdir(parents=True)
+            for number in range(20):
+                pixels = rng.integers(0, 100, (side, side, 3)) + 150 * label // classes
+                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{number}.png")
+
+    return write

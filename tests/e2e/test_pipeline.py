@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.commands import FIT, PLAN, PROFILE, Pipeline, ttamer
+from tests.e2e.commands import FIT, PLAN, PROFILE, Pipeline, pictures, ttamer
 from ttamer.profiles.documents import read_table, read_yaml, write_yaml
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.records import ExitRecords
@@ -191,6 +191,37 @@ def test_fit_says_that_a_random_backbone_has_learned_nothing(here: Path) -> None
     assert done.exit_code == 0
     assert "Note: the backbone has random weights: give --weights FILE, or --train-backbone\n" in done.stdout
     assert "next: ttamer profile resnet20 -p new\n" in done.stderr
+
+
+def test_pictures_of_ones_own_train_a_backbone_and_heads(here: Path) -> None:
+    pictures("mine", 3, 12)()
+    done = ttamer("fit", "resnet20", "--data", "mine", "--size", "8", "--train-backbone", "-p", "own")
+    assert done.exit_code == 0
+    folder = Path("profiles/own")
+    spec = read_profile(folder).spec("resnet20")
+    assert (spec.classes, spec.input_shape) == (3, (3, 8, 8))
+    assert Path(spec.source) == weights_path(folder, "resnet20").resolve()
+    assert sorted(path.name for path in weights_path(folder, "resnet20").parent.iterdir()) == ["resnet20.safetensors"]
+
+
+def test_a_model_with_trained_weights_is_measured_once(here: Path) -> None:
+    pictures("mine", 3, 8)()
+    ttamer("fit", "resnet20", "--data", "mine", "--size", "8", "--train-backbone", "-p", "own")
+    profile = ("profile", "resnet20", "--quick", "--batches", "1", "--cores", "1")
+    assert ttamer(*profile, "-p", "own").exit_code == 0
+    again = ("--dry-run", "-p", "own")
+    assert ttamer(*profile, *again).stdout.startswith("0 points to measure, 19 finished")
+    weights = ("--weights", "profiles/own/weights/resnet20.safetensors", "--size", "8")
+    assert ttamer(*profile, *weights, *again).stdout.startswith("0 points to measure, 19 finished")
+    ttamer("fit", "resnet20", "--data", "mine", *weights, "-p", "own")
+    assert len(read_profile(Path("profiles/own")).latency) == 19
+
+
+def test_a_profile_that_moved_finds_its_weights(here: Path) -> None:
+    shutil.move("profiles/local", "elsewhere")
+    done = ttamer("profile", "resnet20", "--quick", "--batches", "3", "--cores", "1", "-p", "./elsewhere")
+    assert done.exit_code == 0
+    assert len(read_profile(Path("elsewhere")).latency) == (BATCHES + 1) * PARTS
 
 
 FORMATTED = [

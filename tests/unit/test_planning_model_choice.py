@@ -66,7 +66,7 @@ def test_an_unknown_model_is_named_with_the_nearest_one() -> None:
 
 
 def test_a_device_that_was_not_measured_is_refused_with_the_command_that_measures_it() -> None:
-    with pytest.raises(InputError, match="ttamer profile --device cuda"):
+    with pytest.raises(InputError, match="run: ttamer profile cat dog mystery red --device cuda -p made-up"):
         choose_models(make_profile(MIXED), service(device="cuda"))
     with pytest.raises(InputError, match="ttamer profile cat --device cuda"):
         choose_models(make_profile(MIXED), service("cat", device="cuda"))
