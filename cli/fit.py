@@ -31,17 +31,23 @@ def run(
     weights: Annotated[
         str | None, typer.Option(metavar="FILE|DEFAULT", help="The backbone's weights; a folder brings its own.")
     ] = None,
-    head: Annotated[str | None, typer.Option(help="Kind of head: gap or pool4 (images), mean or cls (texts).")] = None,
-    target: Annotated[str, typer.Option(help="What heads learn: label, or teacher (the backbone's answer).")] = "label",
+    head: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Kind of head: gap or pool4 (images), mean or cls (texts).")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(metavar="TARGET", help="What heads learn: label, or teacher (the backbone's answer).")
+    ] = "label",
     expect_accuracy: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Fit nothing unless the backbone reaches this on test data.")
     ] = None,
     train_backbone: Annotated[
         bool, typer.Option("--train-backbone", help="Train a small CIFAR ResNet on the data first.")
     ] = False,
-    max_fit: Annotated[int | None, typer.Option(min=1, help="Most samples to fit heads on.")] = None,
-    size: Annotated[int | None, typer.Option(min=8, help="Side of the images in pixels; default: the model's.")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="Length of texts in tokens.")] = None,
+    max_fit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Most samples to fit heads on.")] = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", min=8, help="Side of the images in pixels; default: the model's.")
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(metavar="N", min=1, help="Length of texts in tokens.")] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Scale images to the model's input size.")] = False,
     seed: Seed = 0,
     profile: ProfileName = "local",

@@ -54,5 +54,5 @@ ProfileName = Annotated[
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed on stdout.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where the model runs.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random; recorded in what is written.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything random; recorded in what is written.")]
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan written by ttamer plan.")]

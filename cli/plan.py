@@ -1,12 +1,15 @@
 """`ttamer plan`: choose models, exit policies, batches, cores and replicas under an SLO."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click import MissingParameter
 
 from ttamer.cli import render
-from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, names
+from ttamer.cli.demand import Options, service_asked_for
+from ttamer.cli.options import Device, Format, FormatOption, ProfileName
 from ttamer.cli.placing import placed
 
 if TYPE_CHECKING:
@@ -15,12 +18,41 @@ if TYPE_CHECKING:
     from ttamer.profiles.service import Service
 
 
+class Objective(StrEnum):
+    """What a plan is made for."""
+
+    WEIGHTED = "weighted"
+    ACCURACY = "accuracy"
+    COST = "cost"
+    LATENCY = "latency"
+
+
 def run(
-    slo: Annotated[str, typer.Option("--slo", metavar="DURATION", help="Bound on the sojourn time.")],
-    rate: Annotated[str, typer.Option("--rate", metavar="RATE", help="Load to serve.")] = "1rps",
-    quantile: Annotated[str, typer.Option(metavar="PERCENT", help="Share of requests within the SLO.")] = "99%",
+    service: Annotated[
+        Path | None, typer.Argument(metavar="SERVICE", help="A service file; options override what it says.")
+    ] = None,
+    slo: Annotated[
+        str | None, typer.Option("--slo", metavar="DURATION", help="Bound on the sojourn time; needed without a file.")
+    ] = None,
+    rate: Annotated[str | None, typer.Option("--rate", metavar="RATE", help="Load to serve; default 1rps.")] = None,
+    quantile: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Share of requests within the SLO; default 99%.")
+    ] = None,
+    objective: Annotated[
+        Objective | None, typer.Option(help="What to plan for; default: accuracy against cost, weighted.")
+    ] = None,
+    accuracy_floor: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Least accuracy of the whole pipeline.")
+    ] = None,
+    max_drop: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Most accuracy an exit policy may lose; default 100%.")
+    ] = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Core budget; default: the profiled machine's.")] = None,
-    max_drop: Annotated[str, typer.Option(metavar="PERCENT", help="Most accuracy an exit policy may lose.")] = "100%",
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="BUDGET", help="Cores (8cores), or money an hour (2.5/h) by the file's prices."),
+    ] = None,
+    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Most memory of all replicas, like 4GiB.")] = None,
     models: Annotated[
         str | None,
         typer.Option(metavar="M,M", help="Models to choose from; default: all comparable."),
@@ -29,11 +61,26 @@ def run(
         str | None,
         typer.Option(metavar="P,P", help="Exit policies to choose from; default: all."),
     ] = None,
-    mix: Annotated[bool, typer.Option(help="Whether several models may share the load.")] = True,
-    device: DeviceOption = Device.CPU,
+    mix: Annotated[
+        bool | None, typer.Option("--mix/--no-mix", help="Whether several models may share the load; default yes.")
+    ] = None,
+    device: Annotated[Device | None, typer.Option(help="Where the models run; default cpu.")] = None,
     cost_weight: Annotated[
-        float, typer.Option(min=0, help="Accuracy (fraction) that one core must buy to be used.")
-    ] = 1e-3,
+        float | None, typer.Option(min=0, help="Accuracy (fraction) that one core must buy to be used; default 0.001.")
+    ] = None,
+    headroom: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="Share of each replica's capacity to leave free; default 0%.")
+    ] = None,
+    interpolate: Annotated[
+        bool | None,
+        typer.Option("--interpolate/--no-interpolate", help="Whether batches and cores between points may be used."),
+    ] = None,
+    current: Annotated[
+        Path | None, typer.Option(metavar="PLAN", help="The plan that runs today, for the weight of loading.")
+    ] = None,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print what would be solved as a service file, and stop.")
+    ] = False,
     profile: ProfileName = "local",
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the plan goes; a .parquet lies beside it.")] = Path(
         "plan.yaml"
@@ -44,56 +91,44 @@ def run(
 
     Example: ttamer plan --slo 200ms --rate 20rps --cores 8 --max-drop 1%
     """
+    from ttamer.profiles.shelf import find_profile, read_profile
+
+    if service is None and slo is None:
+        raise MissingParameter(param_hint="'--slo'", param_type="option")
+    measured = read_profile(find_profile(profile))
+    options = Options(
+        slo=slo, rate=rate, quantile=quantile, models=models, policies=policies, objective=objective,
+        accuracy_floor=accuracy_floor, max_drop=max_drop, cost_weight=cost_weight, cores=cores, budget=budget,
+        memory=memory, mix=mix, device=device, headroom=headroom, interpolate=interpolate, current=current,
+    )  # fmt: skip
+    asked = service_asked_for(service, options, measured)
+    if show_config:
+        _show(asked, format)
+    else:
+        _plan(asked, measured, service, out, format)
+
+
+def _show(asked: "Service", format: Format) -> None:
+    from ttamer.profiles.service_file import to_content
+
+    render.document(to_content(asked), Format.YAML if format is Format.TABLE else format)
+
+
+def _plan(asked: "Service", measured: "Profile", file: Path | None, out: Path, format: Format) -> None:
     from ttamer.planning.planner import plan_service
     from ttamer.profiles.provenance import capture
-    from ttamer.profiles.service import Service
-    from ttamer.profiles.shelf import find_profile, read_profile
-    from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
+    from ttamer.profiles.shelf import imported_path
 
-    measured = read_profile(find_profile(profile))
-    service = Service.parse(
-        {
-            "slo_s": parse_duration_s(slo, "--slo"),
-            "quantile": _quantile(quantile),
-            "rate_rps": parse_rate_rps(rate, "--rate"),
-            "stages": [
-                {
-                    "models": names(models, "--models", "resnet18,resnet50"),
-                    "policies": names(policies, "--policies", "dynamic-index,no-recall"),
-                }
-            ],
-            "limits": {"cores": cores or _cores_of(measured)},
-            "weights": {"cost": cost_weight},
-            "max_drop": parse_fraction(max_drop, "--max-drop"),
-            "mix": mix,
-            "device": device.value,
-        },
-        "the service",
-    )
-    plan = placed(plan_service(service, measured), measured.require_folder(), out)
-    provenance = capture(inputs=[measured.require_folder() / "latency.parquet"])
-    written = plan.write(out, provenance)
+    folder = measured.require_folder()
+    plan = placed(plan_service(asked, measured), folder, out)
+    inputs = [folder / "latency.parquet", imported_path(folder), *([file] if file else [])]
+    written = plan.write(out, capture(inputs=[path for path in inputs if path.is_file()]))
     if format is Format.TABLE:
-        _print(plan, service)
-        render.say(f"wrote {', '.join(map(str, written))}; next: ttamer simulate {out}")
+        _print(plan, asked)
+        following = "export {} --to yaml" if measured.imported else "simulate {}"  # summaries cannot be simulated
+        render.say(f"wrote {', '.join(map(str, written))}; next: ttamer {following.format(out)}")
     else:
         render.document(plan.model_dump(mode="json"), format)
-
-
-def _quantile(text: str) -> float:
-    from ttamer.profiles.errors import InputError
-    from ttamer.profiles.units import parse_fraction
-
-    example = "99% or 0.999"
-    quantile = parse_fraction(text, "--quantile", example)
-    if not 0 < quantile < 1:
-        raise InputError(f"--quantile {text!r} must lie between 0% and 100%", remedy=f"write it like {example}")
-    return quantile
-
-
-def _cores_of(profile: "Profile") -> int | None:
-    allowed = profile.machine.facts.get("allowed_cpus")
-    return len(allowed) if isinstance(allowed, list) else None
 
 
 def _print(plan: "Plan", service: "Service") -> None:

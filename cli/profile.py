@@ -36,9 +36,15 @@ def run(
         str | None,
         typer.Option(metavar="FILE|DEFAULT", help="Weights of one model; default: random, enough for latency."),
     ] = None,
-    head: Annotated[str | None, typer.Option(help="Kind of the early heads: gap, pool4, mean, cls.")] = None,
-    size: Annotated[int | None, typer.Option(min=8, help="Side of images in pixels; default: the model's.")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="Length of texts in tokens; default 128.")] = None,
+    head: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Kind of the early heads: gap, pool4, mean, cls.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="PIXELS", min=8, help="Side of images in pixels; default: the model's.")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Length of texts in tokens; default 128.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
     remeasure: Annotated[
         str | None,

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 def run(
     plan: PlanPath,
     requests: Annotated[
-        int | None, typer.Option(min=100, help="Requests to simulate; default: enough for p99.")
+        int | None,
+        typer.Option(
+            metavar="N", min=100, help="Requests to simulate; default: 1000 beyond the quantile, 50,000 at least."
+        ),
     ] = None,
-    arrivals: Annotated[str, typer.Option(help="Arrival process: poisson or constant.")] = "poisson",
+    arrivals: Annotated[str, typer.Option(metavar="KIND", help="Arrival process: poisson or constant.")] = "poisson",
     seed: Seed = 0,
     profile: Annotated[
         str | None, typer.Option("--profile", "-p", metavar="NAME", help="Profile; default: the one planned on.")

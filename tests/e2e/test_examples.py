@@ -1,0 +1,41 @@
+"""Every command's help shows an example, and the examples run."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from tests.e2e.commands import ttamer
+from ttamer.cli.main import app
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+SLOW = {"fit", "demo"}  # parsed only: fitting is run by the other tests, the demo takes minutes
+EXAMPLE = re.compile(r"^Example: ttamer (.+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_an_example(name: str) -> None:
+    done = ttamer(name, "--help")
+    assert done.exit_code == 0
+    assert f"Example: ttamer {name} " in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_example_in_the_help_runs(name: str, here: Path) -> None:
+    for example in EXAMPLE.findall(COMMANDS[name].help):
+        command, *arguments = shlex.split(example)
+        assert command == name
+        if name in SLOW:
+            COMMANDS[name].make_context(name, arguments)
+        else:
+            done = ttamer(command, *arguments, *(["--dry-run"] if name == "profile" else []))
+            assert done.exit_code == 0, done.stderr
+
+
+def test_help_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in [(), *((name,) for name in COMMANDS)]:
+        assert max(map(len, ttamer(*command, "--help").stdout.splitlines())) <= 80
