@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from click import MissingParameter
 
 from ttamer.cli import render
 from ttamer.cli.demand import Options, service_asked_for
@@ -91,10 +90,13 @@ def run(
 
     Example: ttamer plan --slo 200ms --rate 20rps --cores 8 --max-drop 1%
     """
+    from ttamer.profiles.errors import InputError
     from ttamer.profiles.shelf import find_profile, read_profile
 
     if service is None and slo is None:
-        raise MissingParameter(param_hint="'--slo'", param_type="option")
+        raise InputError(
+            "Missing option '--slo', and no service file", remedy="ttamer plan --slo 200ms, or ttamer plan service.yaml"
+        )
     measured = read_profile(find_profile(profile))
     options = Options(
         slo=slo, rate=rate, quantile=quantile, models=models, policies=policies, objective=objective,
@@ -135,8 +137,10 @@ def _print(plan: "Plan", service: "Service") -> None:
     promise = plan.promise
     goal = f"p{100 * service.quantile:g} <= {render.seconds(service.slo_s)} at {render.rate(service.rate_rps)}"
     budget = f" on {render.count(service.limits.cores, 'core')}" if service.limits.cores else ""
+    several = len(service.stages) > 1
     rows = [
         (
+            *([group.stage] if several else []),
             group.model, _short(group.policy, group.model), str(group.replicas), str(group.cores), str(group.batch),
             render.seconds(group.batch_timeout_s), render.percent(group.share, 0), render.percent(group.utilization, 0),
             render.seconds(group.latency_s), render.percent(group.accuracy),
@@ -144,6 +148,7 @@ def _print(plan: "Plan", service: "Service") -> None:
         for group in plan.groups
     ]  # fmt: skip
     columns = (
+        *(["stage"] if several else []),
         "model", "exit policy", "replicas", "cores", "batch", "wait up to", "load", "busy", "latency", "accuracy",
     )  # fmt: skip
     render.table(columns, rows, title=f"Plan for {goal}{budget}", spare=("wait up to", "load", "busy"))
@@ -151,8 +156,8 @@ def _print(plan: "Plan", service: "Service") -> None:
     if promise.accuracy is not None:
         interval = f", at least {render.percent(promise.accuracy_low)}" if promise.accuracy_low is not None else ""
         accuracy = f"accuracy {render.percent(promise.accuracy)} ({promise.accuracy_source}{interval})"
-    cores = render.count(promise.cores, "core")
-    print(f"Promise: p{100 * promise.quantile:g} {render.seconds(promise.latency_s)}, {accuracy}, {cores}")
+    cost = _cost(plan, service)
+    print(f"Promise: p{100 * promise.quantile:g} {render.seconds(promise.latency_s)}, {accuracy}, {cost}")
     print(
         f"Why: {plan.solve.status} ({plan.solve.solver}) among {render.count(plan.solve.columns, 'setting')}, "
         f"{plan.solve.columns_pruned:,} dominated set aside"
@@ -162,6 +167,13 @@ def _print(plan: "Plan", service: "Service") -> None:
         print(f"Note: {note}")
 
 
+def _cost(plan: "Plan", service: "Service") -> str:
+    from ttamer.planning.valuation import cost_of, price_of_core
+
+    cores = render.count(plan.promise.cores, "core")
+    return cores if price_of_core(service) is None else f"{cores}, {cost_of(service, plan.groups):.4g} an hour"
+
+
 def _short(policy: str, model: str) -> str:
     """The policy's name without the model's, which stands beside it."""
-    return policy.replace(f"{model}/", "", 1)
+    return policy.rpartition(f"{model}/")[2]

@@ -50,6 +50,13 @@ def run(
         str | None,
         typer.Option(metavar="V,V", help="Measure points of these verdicts again: noisy, contended, throttled, ok."),
     ] = None,
+    import_file: Annotated[
+        Path | None,
+        typer.Option("--import", metavar="FILE", help="Take numbers from a CSV or Parquet file, and measure nothing."),
+    ] = None,
+    import_quantile: Annotated[
+        str, typer.Option(metavar="PERCENT", help="What the imported latencies are the quantile of.")
+    ] = "99%",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
     profile: ProfileName = "local",
     format: FormatOption = Format.TABLE,
@@ -65,6 +72,13 @@ def run(
     from ttamer.profiles.shelf import profile_folder, profile_option
     from ttamer.profiling.sweep import plan_sweep, run_sweep
 
+    if import_file is not None:
+        from ttamer.cli.importing import import_into
+
+        if models:
+            raise InputError(f"--import takes its models from {import_file}", remedy="leave the model names out")
+        import_into(profile_folder(profile), import_file, import_quantile, device.value, format)
+        return
     if weights and len(models or ()) != 1:
         raise InputError(
             "--weights belongs to one model", remedy="name that model and profile the others by themselves"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import AccuracyRow, Profile
+from ttamer.profiles.registry import unknown_name
 from ttamer.profiles.service import Service, Stage
 from ttamer.profiles.shelf import SHELF, profile_option, records_path
 
@@ -48,7 +49,8 @@ def has_records(profile: Profile, model: str) -> bool:
 def _choose_for_stage(profile: Profile, stage: Stage, device: str) -> ModelChoice:
     if stage.models:
         return _explicit(profile, stage, device)
-    measured = [model for model in profile.models if _is_measured(profile, model, device)]
+    offered = _offered(profile, stage)
+    measured = [model for model in offered if _is_measured(profile, model, device)]
     if not measured:
         raise InputError(
             f"profile {profile.name!r} holds no finished model on {device}",
@@ -59,10 +61,18 @@ def _choose_for_stage(profile: Profile, stage: Stage, device: str) -> ModelChoic
         note = "no accuracy is known: the plan weighs cost alone (measure it: ttamer fit)"
         return ModelChoice(stage=stage.name, models=tuple(measured), dataset=None, notes=(note,))
     dataset = max(sorted(known), key=lambda name: (len(known[name]), _measured_count(profile, known[name], name)))
-    left_out = [model for model in profile.models if model not in known[dataset]]
+    left_out = [model for model in offered if model not in known[dataset]]
     return ModelChoice(
         stage=stage.name, models=known[dataset], dataset=dataset, notes=_notes_on(left_out, dataset, known)
     )  # fmt: skip
+
+
+def _offered(profile: Profile, stage: Stage) -> list[str]:
+    """The models for a stage that names none: those imported for it, or all of a profile that knows no stages."""
+    tasks = profile.tasks()
+    if tasks and stage.name not in tasks:
+        raise unknown_name(f"stage in profile {profile.name!r}", stage.name, tasks, also=", or name the stage's models")
+    return [model for model, spec in profile.models.items() if not tasks or spec.task == stage.name]
 
 
 def _explicit(profile: Profile, stage: Stage, device: str) -> ModelChoice:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt
 
 from ttamer.profiles.documents import load_yaml
-from ttamer.profiles.errors import DocumentError
+from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.schema import Document
 from ttamer.profiles.service import Prices, Running, Service, Stage, Weights
 from ttamer.profiles.units import parse_bytes, parse_duration_s, parse_fraction, parse_rate_rps
 
-Quantity = str | float  # a number without a unit is refused where it is parsed, with an example
+Quantity = str | int | float  # a number without a unit is refused where it is parsed, with an example
 DURATIONS, RATES, SIZES = ("s", "ms", "us"), ("rps", "rpm"), ("GiB", "MiB", "GB", "MB", "kB", "B")
 
 
@@ -52,29 +52,33 @@ class ServiceFile(Document):
     interpolate: bool = False
     current: str | tuple[Running, ...] = ()
 
-    def to_service(self, stages: tuple[str, ...] = (), folder: Path = Path()) -> Service:
-        """The service. stages: of the profile, for a file that names none; folder: from which `current` is a path.
+    def to_service(self, source: str, stages: tuple[str, ...] = (), folder: Path = Path()) -> Service:
+        """The service. source: for messages, where it was read; stages: of the profile, for a file that names none.
+
+        folder: from which `current` is a path.
 
         Raises InputError on a quantity without its unit, DocumentError if `current` is no plan.
         """
         named = self.stages or tuple(Stage(name=stage) for stage in stages) or (Stage(),)
         content: dict[str, Any] = {
-            "slo_s": parse_duration_s(str(self.slo), "slo"),
-            "rate_rps": parse_rate_rps(str(self.rate), "rate"),
-            "quantile": _share(self.quantile, "quantile"),
+            "slo_s": parse_duration_s(str(self.slo), f"{source}: slo"),
+            "rate_rps": parse_rate_rps(str(self.rate), f"{source}: rate"),
+            "quantile": parse_quantile(str(self.quantile), f"{source}: quantile"),
             "stages": named,
-            "limits": _limits(self.limits),
-            "accuracy_floor": _floor(self.accuracy_floor, self.aggregation),
-            "max_drop": _share(self.max_drop, "max_drop"),
-            "headroom": _share(self.headroom, "headroom"),
+            "limits": _limits(self.limits, source),
+            "accuracy_floor": _floor(self.accuracy_floor, self.aggregation, f"{source}: accuracy_floor"),
+            "max_drop": _share(self.max_drop, f"{source}: max_drop"),
+            "headroom": _share(self.headroom, f"{source}: headroom"),
             "current": _running(self.current, folder),
         }
         same = ("objective", "aggregation", "accuracy_scale", "weights", "prices", "mix", "device", "interpolate")
         content |= {name: getattr(self, name) for name in same}
         twice = sorted({stage.name for stage in named if [one.name for one in named].count(stage.name) > 1})
         if twice:
-            raise DocumentError(f"stages: {twice[0]!r} stands there twice", remedy="give every stage its own name")
-        return Service.parse(content, "the service")
+            raise DocumentError(
+                f"{source}: stages: {twice[0]!r} stands there twice", remedy="give every stage its own name"
+            )
+        return Service.parse(content, source)
 
 
 def read_service_content(path: Path) -> dict[str, Any]:
@@ -140,19 +144,30 @@ def _share(value: Quantity, what: str) -> float:
     return parse_fraction(str(value), what)
 
 
-def _floor(value: Quantity | None, aggregation: str) -> float | None:
+def parse_quantile(text: str, what: str) -> float:
+    """A quantile between 0 and 1, both excluded. Raises InputError with an example."""
+    example = "99% or 0.999"
+    quantile = parse_fraction(text, what, example)
+    if not 0 < quantile < 1:
+        raise InputError(f"{what} {text!r} must lie between 0% and 100%", remedy=f"write it like {example}")
+    return quantile
+
+
+def _floor(value: Quantity | None, aggregation: str, what: str) -> float | None:
     """A share; a sum over stages may be more than 1."""
-    if value is None or (aggregation == "sum" and isinstance(value, float) and value > 1):
-        return value if value is None else float(value)
-    return _share(value, "accuracy_floor")
+    if value is None:
+        return None
+    if aggregation == "sum" and not isinstance(value, str) and value > 1:
+        return float(value)
+    return _share(value, what)
 
 
 def _floor_text(floor: float) -> str | float:
     return _percent(floor) if floor <= 1 else floor
 
 
-def _limits(limits: FileLimits) -> Mapping[str, Any]:
-    memory = None if limits.memory is None else parse_bytes(str(limits.memory), "limits.memory")
+def _limits(limits: FileLimits, source: str) -> Mapping[str, Any]:
+    memory = None if limits.memory is None else parse_bytes(str(limits.memory), f"{source}: limits.memory")
     return {
         "cores": limits.cores, "replicas": limits.replicas, "batch": limits.batch,
         "memory_bytes": memory, "cost_per_hour": limits.cost_per_hour,
