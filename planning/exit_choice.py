@@ -21,7 +21,7 @@ from ttamer.exits.evaluate import (
     pareto,
     refuse_overlap,
 )
-from ttamer.exits.policies import POLICIES
+from ttamer.exits.policies import OFFERED, POLICIES
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts
 from ttamer.planning.model_choice import ModelChoice, has_records, last_exit_row
@@ -80,11 +80,11 @@ def operating_points(
 
 
 def allowed_kinds(stage: Stage) -> tuple[str, ...]:
-    """The policy kinds a stage allows, every known one if it names none. Raises InputError on an unknown one."""
+    """The policy kinds a stage allows, the offered ones if it names none. Raises InputError on an unknown one."""
     for kind in stage.policies:
         if kind not in POLICIES:
             raise unknown_name("exit policy", kind, POLICIES)
-    return tuple(stage.policies) or tuple(POLICIES)
+    return tuple(stage.policies) or OFFERED
 
 
 def measured_costs(profile: Profile, model: str, device: str) -> ExitCosts:

@@ -1,11 +1,26 @@
-"""The exit policies by kind. A new one is a file in this folder and a line here."""
+"""The exit policies by kind. A new one is a file in this folder and a line here.
 
+POLICIES can be served. OFFERED are those that a plan tries unless its service names others: the rest cost more to fit
+or are there to be compared with. ORACLES look at what no server knows; they are bounds.
+"""
+
+from ttamer.exits.policies.apparate import Apparate
+from ttamer.exits.policies.budgeted_batch import BudgetedBatch
 from ttamer.exits.policies.dynamic_index import DynamicIndex
+from ttamer.exits.policies.entropy import EntropyThreshold
+from ttamer.exits.policies.first_agreeing import FirstAgreeing
+from ttamer.exits.policies.first_correct import FirstCorrect
+from ttamer.exits.policies.first_stable import FirstStable
 from ttamer.exits.policies.fixed_exit import FixedExit
 from ttamer.exits.policies.last_exit import LastExit
+from ttamer.exits.policies.mixture import Mixture
+from ttamer.exits.policies.most_confident import MostConfident
 from ttamer.exits.policies.no_recall import NoRecall
+from ttamer.exits.policies.patience import Patience
+from ttamer.exits.policies.per_exit_thresholds import PerExitThresholds
 from ttamer.exits.policies.protocol import Policy
 from ttamer.exits.policies.record_recall import RecordRecall
+from ttamer.exits.policies.skippable_index import SkippableIndex
 from ttamer.exits.policies.threshold import ConfidenceThreshold
 
 POLICIES: dict[str, type[Policy]] = {
@@ -15,4 +30,20 @@ POLICIES: dict[str, type[Policy]] = {
     "dynamic-index": DynamicIndex,
     "no-recall": NoRecall,
     "record-recall": RecordRecall,
+    "per-exit-thresholds": PerExitThresholds,
+    "entropy": EntropyThreshold,
+    "patience": Patience,
+    "most-confident": MostConfident,
+    "budgeted-batch": BudgetedBatch,
+    "skippable-index": SkippableIndex,
+    "apparate": Apparate,
+    "mixture": Mixture,
+}
+
+OFFERED = ("last-exit", "fixed-exit", "confidence-threshold", "dynamic-index", "no-recall", "record-recall")
+
+ORACLES: dict[str, type[Policy]] = {
+    "oracle-first-correct": FirstCorrect,
+    "oracle-first-agreeing": FirstAgreeing,
+    "oracle-first-stable": FirstStable,
 }

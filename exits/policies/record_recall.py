@@ -15,9 +15,10 @@ import numpy as np
 
 from ttamer.exits.active_heads import Heads
 from ttamer.exits.confidence_chain import ConfidenceChain, bin_of, fit_chain, quantile_edges, require_tables
+from ttamer.exits.head_policy import Whole
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
-from ttamer.exits.table_policy import TablePolicy, Whole, rows_of
+from ttamer.exits.table_policy import TablePolicy, rows_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 
@@ -40,7 +41,6 @@ class RecordRecall(TablePolicy):
     action: Whole
 
     kind: ClassVar[str] = "record-recall"
-    whole: ClassVar[tuple[str, ...]] = ("action",)
 
     def __post_init__(self) -> None:
         require_tables(self.kind, self.heads, self.edges, [("loss", self.loss, len(self.heads))])

@@ -10,7 +10,8 @@ import yaml
 
 import ttamer.exits.policies
 from tests.synthetic_records import even_costs, plausible_records
-from ttamer.exits.policies import POLICIES
+from ttamer.exits.policies import OFFERED, ORACLES, POLICIES
+from ttamer.exits.policies.mixture import MIXABLE
 from ttamer.exits.policies.protocol import Policy
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords
@@ -30,11 +31,17 @@ def policies(request: pytest.FixtureRequest) -> Sequence[Policy]:
 def test_every_file_of_the_folder_is_in_the_registry() -> None:
     folder = Path(ttamer.exits.policies.__file__).parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__", "protocol"}
-    assert {policy.__module__.rsplit(".", 1)[-1] for policy in POLICIES.values()} == files
+    assert {policy.__module__.rsplit(".", 1)[-1] for policy in (POLICIES | ORACLES).values()} == files
 
 
 def test_every_kind_is_registered_under_its_own_name() -> None:
-    assert {kind: policy.kind for kind, policy in POLICIES.items()} == {kind: kind for kind in POLICIES}
+    assert all(policy.kind == kind for kind, policy in (POLICIES | ORACLES).items())
+    assert not set(POLICIES) & set(ORACLES)
+
+
+def test_a_plan_is_offered_policies_that_can_be_served_and_everything_else_may_be_mixed() -> None:
+    assert set(OFFERED) < set(POLICIES)
+    assert {kind: policy for kind, policy in POLICIES.items() if kind != "mixture"} == MIXABLE
 
 
 def test_parameters_survive_yaml(policies: Sequence[Policy]) -> None:
@@ -57,8 +64,12 @@ def test_answers_are_reached_and_come_from_evaluated_heads(policies: Sequence[Po
         assert decision.stop_N.shape == decision.answer_N.shape == (RECORDS.samples,)
         assert (decision.answer_N <= decision.stop_N).all()
         assert (decision.answer_N >= 0).all()
-        assert heads_K[decision.answer_N].all()
-        assert heads_K[decision.stop_N].all()
+        heads_NK = decision.heads_NK(heads_K)
+        rows_N = np.arange(RECORDS.samples)
+        assert not (heads_NK & ~heads_K).any()
+        assert heads_NK[rows_N, decision.answer_N].all()
+        assert heads_NK[rows_N, decision.stop_N].all()
+        assert not (heads_NK & (np.arange(EXITS) > decision.stop_N[:, np.newaxis])).any()
 
 
 def test_the_same_records_are_decided_the_same_way_and_left_unchanged(policies: Sequence[Policy]) -> None:
@@ -98,6 +109,16 @@ def test_heads_that_are_not_evaluated_are_not_looked_at(policies: Sequence[Polic
         names = ("prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
         mixed = {name: np.where(heads_K, getattr(RECORDS, name), getattr(other, name)) for name in names}
         np.testing.assert_array_equal(policy.decide(RECORDS).stop_N, policy.decide(replace(RECORDS, **mixed)).stop_N)
+
+
+@pytest.mark.parametrize("kind", ORACLES)
+def test_no_oracle_takes_parameters_or_is_slower_than_the_last_exit(kind: str) -> None:
+    (oracle,) = ORACLES[kind].family(CALIBRATION, even_costs(EXITS))
+    assert ORACLES[kind].from_params(oracle.params()) == oracle
+    decision = oracle.decide(RECORDS)
+    rows_N = np.arange(RECORDS.samples)
+    assert (decision.stop_N < EXITS - 1).any()
+    assert decision.heads_NK(oracle.heads_K(EXITS))[rows_N, decision.stop_N].all()
 
 
 def test_fitting_twice_gives_the_same_family(policies: Sequence[Policy]) -> None:
