@@ -77,6 +77,9 @@ def run(
     current: Annotated[
         Path | None, typer.Option(metavar="PLAN", help="The plan that runs today, for the weight of loading.")
     ] = None,
+    solver: Annotated[
+        str | None, typer.Option(metavar="NAME", help="highs, cbc, labels, ...; default: one that suits the program.")
+    ] = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print what would be solved as a service file, and stop.")
     ] = False,
@@ -107,7 +110,7 @@ def run(
     if show_config:
         _show(asked, format)
     else:
-        _plan(asked, measured, service, out, format)
+        _plan(asked, measured, service, solver, out, format)
 
 
 def _show(asked: "Service", format: Format) -> None:
@@ -116,13 +119,15 @@ def _show(asked: "Service", format: Format) -> None:
     render.document(to_content(asked), Format.YAML if format is Format.TABLE else format)
 
 
-def _plan(asked: "Service", measured: "Profile", file: Path | None, out: Path, format: Format) -> None:
+def _plan(
+    asked: "Service", measured: "Profile", file: Path | None, solver: str | None, out: Path, format: Format
+) -> None:
     from ttamer.planning.planner import plan_service
     from ttamer.profiles.provenance import capture
     from ttamer.profiles.shelf import imported_path
 
     folder = measured.require_folder()
-    plan = placed(plan_service(asked, measured), folder, out)
+    plan = placed(plan_service(asked, measured, solver=solver), folder, out)
     inputs = [folder / "latency.parquet", imported_path(folder), *([file] if file else [])]
     written = plan.write(out, capture(inputs=[path for path in inputs if path.is_file()]))
     if format is Format.TABLE:
