@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ttamer.exits.policies import POLICIES
+from ttamer.exits.mixture import KINDS
 from ttamer.exits.policies.protocol import Decision, ExitCosts, Policy
 from ttamer.profiles.errors import InfeasibleError, InputError
 from ttamer.profiles.intervals import wilson_interval
@@ -102,7 +102,7 @@ class FittedPolicy:
     @classmethod
     def from_spec(cls, spec: PolicySpec) -> Self:
         """The policy in a plan. Raises InputError on an unknown kind or a wrong parameter."""
-        policy = lookup(POLICIES, spec.kind, "exit policy").from_params(spec.params)
+        policy = lookup(KINDS, spec.kind, "exit policy").from_params(spec.params)
         return cls(policy, spec.model, dict(spec.fitted_on), dict(spec.chosen_on))
 
 
@@ -135,7 +135,7 @@ def fit_candidates(kinds: Iterable[str], calibration: ExitRecords, costs: ExitCo
     return [
         FittedPolicy(policy, calibration.model, seen)
         for kind in kinds
-        for policy in lookup(POLICIES, kind, "exit policy").family(calibration, costs)
+        for policy in lookup(KINDS, kind, "exit policy").family(calibration, costs)
     ]
 
 

@@ -13,7 +13,6 @@ from ttamer.exits.policies.first_correct import FirstCorrect
 from ttamer.exits.policies.first_stable import FirstStable
 from ttamer.exits.policies.fixed_exit import FixedExit
 from ttamer.exits.policies.last_exit import LastExit
-from ttamer.exits.policies.mixture import Mixture
 from ttamer.exits.policies.most_confident import MostConfident
 from ttamer.exits.policies.no_recall import NoRecall
 from ttamer.exits.policies.patience import Patience
@@ -37,7 +36,6 @@ POLICIES: dict[str, type[Policy]] = {
     "budgeted-batch": BudgetedBatch,
     "skippable-index": SkippableIndex,
     "apparate": Apparate,
-    "mixture": Mixture,
 }
 
 OFFERED = ("last-exit", "fixed-exit", "confidence-threshold", "dynamic-index", "no-recall", "record-recall")

@@ -1,7 +1,8 @@
 """Two policies, one or the other by request: the best there is under a constraint on a mean.
 
 Between two neighbours on a frontier lies what neither reaches alone. Which one serves a request is decided by a hash of
-its sample number, so that the same request is always served alike.
+its sample number, so that the same request is always served alike. It is no plug-in: it is made by choosing among the
+others, and whoever serves it must number the requests.
 
 Axes: N samples, K exits.
 """
@@ -15,43 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ttamer.exits.parameters import number, require_names
-from ttamer.exits.policies.apparate import Apparate
-from ttamer.exits.policies.budgeted_batch import BudgetedBatch
-from ttamer.exits.policies.dynamic_index import DynamicIndex
-from ttamer.exits.policies.entropy import EntropyThreshold
-from ttamer.exits.policies.fixed_exit import FixedExit
-from ttamer.exits.policies.last_exit import LastExit
-from ttamer.exits.policies.most_confident import MostConfident
-from ttamer.exits.policies.no_recall import NoRecall
-from ttamer.exits.policies.patience import Patience
-from ttamer.exits.policies.per_exit_thresholds import PerExitThresholds
+from ttamer.exits.policies import POLICIES
 from ttamer.exits.policies.protocol import Decision, ExitCosts, Policy
-from ttamer.exits.policies.record_recall import RecordRecall
-from ttamer.exits.policies.skippable_index import SkippableIndex
 from ttamer.exits.policies.threshold import ConfidenceThreshold
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 from ttamer.profiles.registry import lookup
 
-# What may be mixed: every policy but a mixture. The registry itself lies uphill of this file.
-MIXABLE: dict[str, type[Policy]] = {
-    policy.kind: policy
-    for policy in (
-        LastExit,
-        FixedExit,
-        ConfidenceThreshold,
-        DynamicIndex,
-        NoRecall,
-        RecordRecall,
-        PerExitThresholds,
-        EntropyThreshold,
-        Patience,
-        MostConfident,
-        BudgetedBatch,
-        SkippableIndex,
-        Apparate,
-    )
-}
 SHARES = (0.25, 0.5, 0.75)
 
 
@@ -131,4 +102,8 @@ def _plain(policy: Policy) -> dict[str, Any]:
 def _policy(plain: Any, kind: str) -> Policy:
     if not isinstance(plain, Mapping) or not {"kind", "params"} <= plain.keys():
         raise InputError(f"{kind} of {plain!r}", remedy="give kind and params of both policies")
-    return lookup(MIXABLE, str(plain["kind"]), "exit policy").from_params(plain["params"])
+    return lookup(POLICIES, str(plain["kind"]), "exit policy").from_params(plain["params"])
+
+
+# Every kind that a plan may name.
+KINDS: dict[str, type[Policy]] = {**POLICIES, Mixture.kind: Mixture}
