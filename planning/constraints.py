@@ -125,18 +125,27 @@ def latency(problem: Problem) -> Iterator[Row]:
 
 
 def loading(problem: Problem) -> Iterator[Row]:
-    """load_time_j · u_j ≤ L and n_j ≤ running_j + most_j · u_j for every column j that has to be loaded."""
+    """Σ_{j in g} load_time_j · u_j ≤ L and n_j ≤ running_j + most_j · u_j for all columns that have to be loaded.
+
+    g: columns of which at most one is active, a group or without mixing a stage. u_j is y_j unless some replicas of
+    a column whose replicas are free run already.
+    """
     if not problem.loading_weight:
         return
+    together: dict[object, dict[str, float]] = {}
     for j, column in enumerate(problem.columns):
         replicas, factor = replicas_of(problem, j)
-        if column.load_time_s == 0 or (factor <= column.running and replicas == f"y[{j}]"):
+        is_free = replicas == f"n[{j}]"
+        if column.load_time_s == 0 or (factor <= column.running and not is_free):
             continue
-        loaded = f"u[{j}]" if replicas == f"n[{j}]" and column.running else f"y[{j}]"
+        loaded = f"u[{j}]" if is_free and column.running else f"y[{j}]"
         if loaded == f"u[{j}]":
-            most = problem.most_replicas_of(j)
-            yield Row(f"more of column {j}", {f"n[{j}]": 1.0, loaded: -float(most)}, "<=", column.running)
-        yield Row(f"loading of column {j}", {loaded: column.load_time_s, "L": -1.0}, "<=", 0.0)
+            most = float(problem.most_replicas_of(j))
+            yield Row(f"more of column {j}", {replicas: 1.0, loaded: -most}, "<=", column.running)
+        apart = (column.stage, column.group or j) if problem.mix else column.stage
+        together.setdefault(apart, {})[loaded] = column.load_time_s
+    for apart, terms in together.items():
+        yield Row(f"loading of {apart}", terms | {"L": -1.0}, "<=", 0.0)
 
 
 def accuracy_floor(problem: Problem) -> Iterator[Row]:
