@@ -56,14 +56,14 @@ def notes_on(
     notes = [note for choice in choices for note in choice.notes]
     measured = [candidate for candidate in active if not isinstance(candidate.law, PublishedLaw)]
     notes += doubts(measured, service.quantile, profile.folder or SHELF / profile.name)
-    notes += _of_published(service, active)
+    notes += _of_published(service, profile, active)
     notes += _of_interpolated(active)
     if len(service.stages) > 1 and measured:
         notes.append("later stages are promised for Poisson arrivals, though they get what earlier ones finish")
     return list(dict.fromkeys(notes))
 
 
-def _of_published(service: Service, active: Sequence[Candidate]) -> Iterator[str]:
+def _of_published(service: Service, profile: Profile, active: Sequence[Candidate]) -> Iterator[str]:
     published = [candidate for candidate in active if isinstance(candidate.law, PublishedLaw)]
     if not published:
         return
@@ -79,7 +79,7 @@ def _of_published(service: Service, active: Sequence[Candidate]) -> Iterator[str
         yield f"summaries of {stages} stages are added up: together they are sure at p{100 * sure:g} alone"
     if any(candidate.batch > 1 for candidate in published):
         yield "imported batches form in one queue for all replicas of a stage, over the wait stated as batch timeout"
-    elif service.mix:
+    elif service.mix and any(point.batch > 1 for point in profile.imported):
         yield "imported models that may share a load are planned without batches: set mix: false to batch them"
 
 
