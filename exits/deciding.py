@@ -1,0 +1,114 @@
+"""An exit policy as it runs: one head's answers at a time, to stop or to go on.
+
+`Policy.decide` sees the records of every exit at once. A walk sees a head's logits when they are there, and comes to
+the same stops and answers. Policies of tables run as automata (`automata.py`), all others by asking `decide` anew.
+
+Axes: B rows of a batch, N rows asked about, K exits, V classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from ttamer.exits.automata import AUTOMATA
+from ttamer.exits.calibration import records_of
+from ttamer.exits.policies.protocol import Decision, Policy
+from ttamer.profiles.provenance import Provenance
+from ttamer.profiles.records import ExitRecords, Floats, Ints
+
+
+class Walk(Protocol):
+    """The rows of one batch on their way through the heads; `place` counts the heads that a policy may ask."""
+
+    def asked(self, place: int, rows: Sequence[int]) -> Sequence[int]:
+        """Those of the rows for which this head is evaluated; the same sequence if it is for all."""
+        ...
+
+    def step(self, place: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
+        """The exit that answers each of these rows, negative for a row that goes on."""
+        ...
+
+
+class Decider(Protocol):
+    """A policy ready to run on a model of K exits. heads: those that may be asked, ascending."""
+
+    @property
+    def heads(self) -> tuple[int, ...]: ...
+
+    def walk(self, numbers: Sequence[int]) -> Walk:
+        """A walk of the requests of these numbers, as rows 0, 1, ..."""
+        ...
+
+
+def decider_of(policy: Policy, exits: int) -> Decider:
+    """The policy ready to run on a model of K exits: as tables if its kind has them, else by asking `decide` anew.
+
+    Raises InputError if the policy does not fit that many exits.
+    """
+    heads = tuple(np.flatnonzero(policy.heads_K(exits)).tolist())
+    if policy.kind in AUTOMATA:
+        return AUTOMATA[policy.kind](policy, heads)
+    return Replay(policy, heads, exits)
+
+
+class Replay:
+    """Any policy: what is known of a row becomes a record, whose unknown exits no policy looks at."""
+
+    def __init__(self, policy: Policy, heads: tuple[int, ...], exits: int) -> None:
+        self.policy, self.heads, self.exits = policy, heads, exits
+        nobody_N = np.zeros(1, dtype=np.int64)
+        self.is_selective = self.decide({}, nobody_N, nobody_N).evaluated_NK is not None
+
+    def walk(self, numbers: Sequence[int]) -> Walk:
+        """A walk on which nothing is known yet."""
+        return ReplayWalk(self, np.asarray(numbers, dtype=np.int64))
+
+    def decide(self, seen: Mapping[int, Floats], row_N: Ints, number_B: Ints) -> Decision:
+        """What the policy decides for some rows from the logits (B, V) of the exits seen so far."""
+        unknown_BV = np.zeros((len(number_B), max((seen[k].shape[1] for k in seen), default=2)))
+        records = records_of(
+            [seen.get(k, unknown_BV)[row_N] for k in range(self.exits)], number_B[row_N], np.zeros_like(row_N),
+            model="", dataset="", split="test", provenance=Provenance(),
+        )  # fmt: skip
+        return self.policy.decide(_as_filed(records))
+
+
+class ReplayWalk:
+    """Rows on their way under a policy that is asked anew at every head."""
+
+    def __init__(self, replay: Replay, number_B: Ints) -> None:
+        self._replay, self._number_B = replay, number_B
+        self._seen: dict[int, Floats] = {}
+        self._wanted_BK = np.ones((len(number_B), replay.exits), dtype=np.bool_)
+        if replay.is_selective:
+            self._want(np.arange(len(number_B)))
+
+    def asked(self, place: int, rows: Sequence[int]) -> Sequence[int]:
+        """Those of the rows for which this head is evaluated; the same sequence if it is for all."""
+        wanted_B = self._wanted_BK[:, self._replay.heads[place]]
+        return rows if wanted_B[list(rows)].all() else [row for row in rows if wanted_B[row]]
+
+    def step(self, place: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
+        """The exit that answers each of these rows, negative for a row that goes on."""
+        head, row_N = self._replay.heads[place], np.array(rows, dtype=np.int64)
+        self._seen[head] = np.zeros((len(self._number_B), logits_BV.shape[1]))
+        self._seen[head][row_N] = logits_BV.double().cpu().numpy()
+        decision = self._want(row_N)
+        answers: list[int] = np.where(decision.stop_N <= head, decision.answer_N, -1).tolist()
+        return answers
+
+    def _want(self, row_N: Ints) -> Decision:
+        """The decision on some rows; what heads it asks next holds until one of them has answered."""
+        decision = self._replay.decide(self._seen, row_N, self._number_B)
+        if decision.evaluated_NK is not None:
+            self._wanted_BK[row_N] = decision.evaluated_NK
+        return decision
+
+
+def _as_filed(records: ExitRecords) -> ExitRecords:
+    """The records as they come back from their file, in single precision."""
+    names = ("confidence_NK", "margin_NK", "entropy_NK")
+    return replace(records, **{name: getattr(records, name).astype(np.float32).astype(np.float64) for name in names})
