@@ -78,8 +78,10 @@ def amount(value: float, unit: str) -> str:
     """A number with its unit as people read it."""
     if unit == "s":
         return render.seconds(value)
-    if unit == "fraction":
+    if unit in ("fraction", "accuracy"):
         return render.percent(value, 2)
+    if unit == "bytes":
+        return render.mebibytes(value)
     return render.rate(value) if unit == "rps" else f"{value:g} {unit if value != 1 else unit.removesuffix('s')}"
 
 

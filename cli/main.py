@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import ttamer
-from ttamer.cli import demo, explain, export, fit, plan, profile, simulate
+from ttamer.cli import compare, demo, explain, export, fit, plan, profile, simulate
 from ttamer.profiles.errors import Interrupted, TtamerError
 
 EPILOG = (
@@ -66,7 +66,7 @@ def root(
     """
 
 
-for command in (profile, fit, plan, simulate, export, explain, demo):
+for command in (profile, fit, plan, simulate, export, explain, compare, demo):
     app.command(name=command.__name__.rpartition(".")[2])(command.run)
 
 

@@ -9,6 +9,7 @@ import typer
 from ttamer.cli import render
 from ttamer.cli.demand import Options, service_asked_for
 from ttamer.cli.options import Device, Format, FormatOption, ProfileName
+from ttamer.cli.pareto import ParetoAxis, sweep
 from ttamer.cli.placing import placed
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def run(
     solver: Annotated[
         str | None, typer.Option(metavar="NAME", help="highs, cbc, labels, ...; default: one that suits the program.")
     ] = None,
+    pareto: Annotated[
+        ParetoAxis | None, typer.Option(help="Sweep the SLO or the cost, and print the plans that no other beats.")
+    ] = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print what would be solved as a service file, and stop.")
     ] = False,
@@ -109,6 +113,8 @@ def run(
     asked = service_asked_for(service, options, measured)
     if show_config:
         _show(asked, format)
+    elif pareto:
+        sweep(asked, measured, pareto, out, format, solver)
     else:
         _plan(asked, measured, service, solver, out, format)
 

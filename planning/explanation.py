@@ -2,19 +2,21 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from ttamer.planning.candidates import Server, stage_quantile
+from ttamer.planning.conflict import with_limits
 from ttamer.planning.exit_choice import OperatingPoint, restored_point
-from ttamer.planning.model_choice import choose_models
+from ttamer.planning.model_choice import ModelChoice
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
-from ttamer.planning.slack import Slack, slacks
+from ttamer.planning.slack import Slack, setting_of, slacks
+from ttamer.planning.valuation import levels_of
 from ttamer.planning.verify import describe, verify
 from ttamer.planning.what_if import WhatIf
 from ttamer.profiles.errors import BrokenPromiseError
 from ttamer.profiles.plan import Group, Plan
-from ttamer.profiles.profile import VERDICTS, Profile
+from ttamer.profiles.profile import VERDICTS, LatencyPoint, Profile
 from ttamer.profiles.schema import Document
 from ttamer.profiles.service import Service
 
@@ -58,7 +60,10 @@ class RunnerUp(Document):
 
 
 class Measured(Document):
-    """The measured points behind one group: how many by verdict, the worst, and the fewest samples of any."""
+    """The points behind one group: how many by verdict, the worst, and the fewest samples of any.
+
+    Imported numbers have the verdict `imported` and no samples.
+    """
 
     policy: str
     points: int
@@ -104,13 +109,14 @@ def explain(plan: Plan, profile: Profile, *, created: datetime | None, now: date
     if broken:
         raise BrokenPromiseError(f"the plan does not hold: {describe(broken)}", remedy="plan anew")
     what_if = WhatIf(profile, plan.solve.solver)
-    points = _points(plan, profile)
+    choices = what_if.choices(plan.service)
+    points = _points(plan, profile, choices)
     return Explanation(
         service=plan.service,
         status=plan.solve.status,
         worth=worth_of(plan),
         binding=plan.binding,
-        slacks=tuple(slacks(plan, points)),
+        slacks=tuple(slacks(plan.service, plan.groups, plan.promise, points, levels_of(profile, choices))),
         changes=tuple(changes(plan, what_if)),
         runners_up=tuple(runners_up(plan, what_if)),
         source=_source(plan, profile, created, now),
@@ -138,11 +144,14 @@ def changes(plan: Plan, what_if: WhatIf) -> Iterator[Change]:
     yield _change(
         "rate", "rps", service.rate_rps, rate_rps, plan, what_if, service.model_copy(update={"rate_rps": rate_rps})
     )  # fmt: skip
-    cores = service.limits.cores
-    if cores is not None:
-        more = math.ceil(round(MORE * cores, 6))
-        limits = service.limits.model_copy(update={"cores": more})
-        yield _change("core budget", "cores", cores, more, plan, what_if, service.model_copy(update={"limits": limits}))
+    limits = service.limits
+    if limits.cores is not None:
+        more = math.ceil(round(MORE * limits.cores, 6))
+        yield _change("core budget", "cores", limits.cores, more, plan, what_if, with_limits(service, cores=more))
+    if limits.cost_per_hour is not None:
+        cost = MORE * limits.cost_per_hour
+        eased = with_limits(service, cost_per_hour=cost)
+        yield _change("budget", "an hour", limits.cost_per_hour, cost, plan, what_if, eased)
 
 
 def _change(
@@ -162,7 +171,7 @@ def _change(
 def runners_up(plan: Plan, what_if: WhatIf) -> Iterator[RunnerUp]:
     """For every group the best plan without its setting, and the best without its model."""
     for group in plan.groups:
-        yield _runner_up(group, _setting(group), plan, what_if, by_model=False)
+        yield _runner_up(group, setting_of(group), plan, what_if, by_model=False)
     for stage, model in dict.fromkeys((group.stage, group.model) for group in plan.groups):
         group = next(one for one in plan.groups if (one.stage, one.model) == (stage, model))
         yield _runner_up(group, f"every setting of {model}", plan, what_if, by_model=True)
@@ -185,17 +194,12 @@ def _runner_up(group: Group, without: str, plan: Plan, what_if: WhatIf, *, by_mo
     )
 
 
-def _setting(group: Group) -> str:
-    cores = "1 core" if group.cores == 1 else f"{group.cores} cores"
-    return f"{group.policy} on {cores} at batch {group.batch}"
-
-
 def _otherwise(plan: Plan, other: Plan) -> Iterator[str]:
     """The other plan's groups that are not in the plan with as many replicas."""
-    known = {(_setting(group), group.replicas) for group in plan.groups}
+    known = {(setting_of(group), group.replicas) for group in plan.groups}
     for group in other.groups:
-        if (_setting(group), group.replicas) not in known:
-            yield _setting(group) + (f" x {group.replicas}" if group.replicas > 1 else "")
+        if (setting_of(group), group.replicas) not in known:
+            yield setting_of(group) + (f" x {group.replicas}" if group.replicas > 1 else "")
 
 
 def _source(plan: Plan, profile: Profile, created: datetime | None, now: datetime) -> Source:
@@ -209,9 +213,9 @@ def _source(plan: Plan, profile: Profile, created: datetime | None, now: datetim
     )
 
 
-def _points(plan: Plan, profile: Profile) -> dict[str, OperatingPoint]:
+def _points(plan: Plan, profile: Profile, choices: Sequence[ModelChoice]) -> dict[str, OperatingPoint]:
     """The operating points of the plan's groups by policy name."""
-    datasets = {choice.stage: choice.dataset for choice in choose_models(profile, plan.service)}
+    datasets = {choice.stage: choice.dataset for choice in choices}
     return {
         group.policy: restored_point(profile, group.policy, plan.policies[group.policy], datasets[group.stage])
         for group in plan.groups
@@ -219,9 +223,12 @@ def _points(plan: Plan, profile: Profile) -> dict[str, OperatingPoint]:
 
 
 def _measured(group: Group, plan: Plan, profile: Profile, point: OperatingPoint) -> Measured:
+    if profile.is_imported(group.model):
+        return Measured(
+            policy=group.policy, points=1, verdicts={"imported": 1}, worst="imported", samples=0, samples_needed=0
+        )
     quantile = stage_quantile(plan.service.quantile, len(plan.service.stages))
-    timings = Timings(profile, group.model, group.device, group.cores, quantile)
-    points = timings.points(group.batch, point.paths)
+    points = _points_behind(group, profile, point, quantile)
     samples, needed = samples_short(points, quantile)
     counted = Counter(one.verdict for one in points)
     return Measured(
@@ -232,3 +239,13 @@ def _measured(group: Group, plan: Plan, profile: Profile, point: OperatingPoint)
         samples=samples,
         samples_needed=needed,
     )
+
+
+def _points_behind(group: Group, profile: Profile, point: OperatingPoint, quantile: float) -> list[LatencyPoint]:
+    """The measured points of the group's setting; of a setting between measured ones, every point of its model."""
+    if (group.device, group.cores, group.batch) in profile.settings_of(group.model):
+        return Timings(profile, group.model, group.device, group.cores, quantile).points(group.batch, point.paths)
+    return [
+        one for one in profile.latency
+        if (one.key.model, one.key.part, one.key.device) == (group.model, "whole", group.device)
+    ]  # fmt: skip

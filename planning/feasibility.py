@@ -93,7 +93,7 @@ def what_servers_depend_on(service: Service) -> str:
         update={
             "slo_s": 1.0, "rate_rps": 1.0, "mix": True, "accuracy_floor": None, "weights": Weights(),
             "limits": Limits(batch=service.limits.batch), "prices": Prices(), "objective": "weighted",
-            "aggregation": "product", "accuracy_scale": "raw",
+            "aggregation": "product", "accuracy_scale": "raw", "headroom": 0.0, "current": (),
         }
     )  # fmt: skip
     return reset.model_dump_json()

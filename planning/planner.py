@@ -37,14 +37,25 @@ def plan_service(
     servers = list_servers(service, profile, choices)
     plan = best_plan(service, profile, choices, servers, solver=solver, limits=limits)
     if plan is None:
-        levels = levels_of(profile, choices)
-        feasibility = Feasibility(
-            service, servers,
-            list_servers=lambda one: list_servers(one, profile, choices),
-            solve=lambda one, some: _solved(make_program(one, some, levels).problem, solver),
-        )  # fmt: skip
-        raise infeasible(service, feasibility)
+        raise infeasible(service, feasibility_of(service, profile, choices, servers, solver=solver))
     return plan
+
+
+def feasibility_of(
+    service: Service,
+    profile: Profile,
+    choices: Sequence[ModelChoice],
+    servers: Sequence[Server],
+    *,
+    solver: str | None = None,
+) -> Feasibility:
+    """Whether services that differ from this one in demands alone can be had."""
+    levels = levels_of(profile, choices)
+    return Feasibility(
+        service, servers,
+        list_servers=lambda one: list_servers(one, profile, choices),
+        solve=lambda one, some: _solved(make_program(one, some, levels).problem, solver),
+    )  # fmt: skip
 
 
 def best_plan(

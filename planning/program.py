@@ -19,8 +19,8 @@ class Program:
     problem: Problem
 
 
-def make_program(service: Service, servers: Sequence[Server], levels: Levels) -> Program:
-    """The program for a service: its candidates without those that others beat.
+def make_program(service: Service, servers: Sequence[Server], levels: Levels, *, prune: bool = True) -> Program:
+    """The program for a service: its candidates, without those that others beat if asked to prune them.
 
     levels: accuracies by stage that ranks are counted in. Raises InputError on limits that nothing can be held to.
     """
@@ -30,7 +30,7 @@ def make_program(service: Service, servers: Sequence[Server], levels: Levels) ->
         servers, service.slo_s, len(service.stages), rate_rps=service.rate_rps, mix=service.mix
     )  # fmt: skip
     columns = candidates
-    if not weighing.loading:  # else what runs already may be worth more than what beats it
+    if prune and not weighing.loading:  # else what runs already may be worth more than what beats it
         columns = undominated(candidates, resources=["memory_bytes"] if limits.memory_bytes else [])
     problem = Problem(
         columns=tuple(_column(candidate, service, levels) for candidate in columns),

@@ -1,10 +1,12 @@
 """How far a plan stays from each of its limits, in the limit's own unit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ttamer.planning.exit_choice import OperatingPoint
-from ttamer.profiles.plan import Group, Plan
+from ttamer.planning.valuation import Levels, accuracy_of, cost_of
+from ttamer.profiles.plan import Group, Promise
 from ttamer.profiles.schema import Document
+from ttamer.profiles.service import Service
 
 SLACKLESS = 1e-9  # relative slack below which a constraint binds
 
@@ -19,34 +21,62 @@ class Slack(Document):
     slack: float
     binds: bool
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the limit is exceeded, by more than the rounding of sums."""
+        return self.slack < -SLACKLESS * max(abs(self.allowed), abs(self.used))
 
-def slacks(plan: Plan, points: Mapping[str, OperatingPoint]) -> Iterator[Slack]:
-    """Every constraint that has a limit. points: by policy name."""
-    service, promise = plan.service, plan.promise
+
+def slacks(
+    service: Service, groups: Sequence[Group], promise: Promise, points: Mapping[str, OperatingPoint], levels: Levels
+) -> Iterator[Slack]:
+    """Every constraint that has a limit. points: by policy name; levels: accuracies by stage that ranks count in."""
     yield _at_most("SLO", "s", promise.latency_s, service.slo_s)
-    for group in plan.groups:
-        each_rps = group.rate_rps / group.replicas
-        yield _at_most(f"rate of each {name_of(group, plan)}", "rps", each_rps, group.capacity_rps)
-    yield from _budgets(plan)
-    for group in plan.groups:
+    for group in groups:
+        usable_rps = group.capacity_rps * (1 - service.headroom)
+        yield _at_most(f"rate of each {name_of(group, groups)}", "rps", group.rate_rps / group.replicas, usable_rps)
+    yield from _budgets(service, groups)
+    if service.accuracy_floor is not None:
+        yield _at_least("accuracy floor", "accuracy", accuracy_of(service, levels, groups), service.accuracy_floor)
+    for group in groups:
         if points[group.policy].paths is not None and service.max_drop < 1:
             yield _at_most(f"accuracy drop of {group.policy}", "fraction", points[group.policy].drop, service.max_drop)
 
 
-def name_of(group: Group, plan: Plan) -> str:
+def name_of(group: Group, groups: Sequence[Group]) -> str:
     """The group's policy, and its setting too if other groups share the policy."""
-    alike = [one for one in plan.groups if one.policy == group.policy]
+    alike = [one for one in groups if one.policy == group.policy]
+    return group.policy if len(alike) == 1 else setting_of(group)
+
+
+def setting_of(group: Group) -> str:
+    """What a replica of the group is, in words."""
     cores = "1 core" if group.cores == 1 else f"{group.cores} cores"
-    return group.policy if len(alike) == 1 else f"{group.policy} on {cores} at batch {group.batch}"
+    return f"{group.policy} on {cores} at batch {group.batch}"
 
 
-def _budgets(plan: Plan) -> Iterator[Slack]:
-    limits = plan.service.limits
+def _budgets(service: Service, groups: Sequence[Group]) -> Iterator[Slack]:
+    limits = service.limits
     if limits.cores is not None:
-        yield _at_most("core budget", "cores", plan.promise.cores, limits.cores)
-    yield _at_most("replica limit", "replicas", sum(group.replicas for group in plan.groups), limits.replicas)
+        cores = sum(group.replicas * group.cores for group in groups)
+        yield _at_most("core budget", "cores", cores, limits.cores)
+    if limits.cost_per_hour is not None:
+        yield _at_most("budget", "an hour", cost_of(service, groups), limits.cost_per_hour)
+    if limits.memory_bytes is not None:
+        memory = sum(group.replicas * group.memory_bytes for group in groups)
+        yield _at_most("memory limit", "bytes", memory, limits.memory_bytes)
+    yield _at_most("replica limit", "replicas", sum(group.replicas for group in groups), limits.replicas)
     if limits.batch is not None:
-        yield _at_most("batch limit", "requests", max(group.batch for group in plan.groups), limits.batch)
+        yield _at_most("batch limit", "requests", max(group.batch for group in groups), limits.batch)
+
+
+def _at_least(constraint: str, unit: str, reached: float, asked: float) -> Slack:
+    """A limit from below: what is reached is used, and what is above the limit is left."""
+    slack = reached - asked
+    return Slack(
+        constraint=constraint, unit=unit, used=reached, allowed=asked, slack=slack,
+        binds=slack <= SLACKLESS * max(abs(asked), abs(reached)),
+    )  # fmt: skip
 
 
 def _at_most(constraint: str, unit: str, used: float, allowed: float) -> Slack:

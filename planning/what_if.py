@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ttamer.planning.candidates import Server
+from ttamer.planning.feasibility import Feasibility, what_servers_depend_on
 from ttamer.planning.model_choice import ModelChoice, choose_models
-from ttamer.planning.planner import best_plan, list_servers
+from ttamer.planning.planner import best_plan, feasibility_of, list_servers
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.profile import Profile
-from ttamer.profiles.service import Limits, Service, Weights
+from ttamer.profiles.service import Service
 
 Keep = Callable[[Server], bool]
 
@@ -18,12 +19,21 @@ class WhatIf:
     """Answers from one profile and one solver; servers are listed once for all services that share them."""
 
     profile: Profile
-    solver: str = "highs"
+    solver: str | None = None
     _listed: dict[str, tuple[Sequence[ModelChoice], Sequence[Server]]] = field(init=False, default_factory=dict)
+
+    def choices(self, service: Service) -> Sequence[ModelChoice]:
+        """The competing models of every stage."""
+        return self._list(service)[0]
 
     def servers(self, service: Service) -> Sequence[Server]:
         """Everything that could serve the stages of a service."""
         return self._list(service)[1]
+
+    def feasibility(self, service: Service) -> Feasibility:
+        """Whether services that differ from this one in demands alone can be had."""
+        choices, servers = self._list(service)
+        return feasibility_of(service, self.profile, choices, servers, solver=self.solver)
 
     def plan(self, service: Service, keep: Keep | None = None) -> Plan | None:
         """The best verified plan, of the kept servers alone if asked so; None if there is none."""
@@ -35,17 +45,8 @@ class WhatIf:
         return best_plan(service, self.profile, choices, kept, solver=self.solver)
 
     def _list(self, service: Service) -> tuple[Sequence[ModelChoice], Sequence[Server]]:
-        key = _what_servers_depend_on(service)
+        key = what_servers_depend_on(service)
         if key not in self._listed:
             choices = choose_models(self.profile, service)
             self._listed[key] = choices, list_servers(service, self.profile, choices)
         return self._listed[key]
-
-
-def _what_servers_depend_on(service: Service) -> str:
-    """The service with everything reset that has no say in which servers there are."""
-    limits = Limits(batch=service.limits.batch)
-    reset = service.model_copy(
-        update={"slo_s": 1.0, "rate_rps": 1.0, "mix": True, "weights": Weights(), "limits": limits}
-    )  # fmt: skip
-    return reset.model_dump_json()

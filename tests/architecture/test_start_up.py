@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import make_profile, make_profile_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "torchvision", "transformers", "ray", "sklearn", "pandas", "scipy"}
 
@@ -23,8 +25,22 @@ def loaded_by(*argv: str) -> set[str]:
     return set(done.stdout.split("LOADED ")[-1].split())
 
 
-@pytest.mark.parametrize("command", [(), ("profile",), ("fit",), ("plan",), ("simulate",), ("export",), ("explain",), ("demo",)])
+@pytest.mark.parametrize(
+    "command",
+    [(), ("profile",), ("fit",), ("plan",), ("simulate",), ("export",), ("explain",), ("compare",), ("demo",)],
+)
 def test_help_loads_neither_torch_nor_the_solver(command: tuple[str, ...]) -> None:
     assert not loaded_by(*command, "--help") & (
         HEAVY | {"pulp", "highspy", "pyarrow", "numpy", "pydantic_core"} - {"pydantic_core"}
     )
+
+
+def test_planning_and_explaining_load_no_model_library(tmp_path: Path) -> None:
+    make_profile_folder(tmp_path / "profile", make_profile(), {})
+    plan = str(tmp_path / "plan.yaml")
+    arguments = ("plan", "--slo", "200ms", "-p", str(tmp_path / "profile"), "--out", plan)
+    for command in (arguments, (*arguments, "--pareto", "cost"), ("explain", plan), ("compare", plan)):
+        loaded = loaded_by(*command)
+        assert "ttamer" in loaded
+        assert not loaded & (HEAVY - {"pandas"}), command  # pyarrow loads pandas by itself
+    assert Path(plan).is_file()
