@@ -76,18 +76,18 @@ def import_profile(path: Path, name: str, *, quantile: float = 0.99, device: str
 def _read(path: Path) -> Iterator[tuple[int, Cells]]:
     """Line numbers and cells, columns by their known names."""
     columns, rows = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
-    known = {column: _known_column(column, path) for column in columns}
-    missing = [column for column in REQUIRED if column not in known.values()]
+    known = [_known_column(column, path) for column in columns]
+    missing = [column for column in REQUIRED if column not in known]
     if missing:
         raise DocumentError(
             f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
             remedy=f"required: {', '.join(REQUIRED)}; optional: {', '.join(OPTIONAL)}",
         )
-    twice = sorted({name for name in known.values() if name and list(known.values()).count(name) > 1})
-    if twice or len(known) < len(columns):
-        raise DocumentError(f"{path} has the column {(twice or ['?'])[0]!r} twice", remedy="leave one out")
+    twice = sorted({name for name in known if name and known.count(name) > 1})
+    if twice:
+        raise DocumentError(f"{path} has the column {twice[0]!r} twice", remedy="leave one out")
     for line, cells in rows:
-        yield line, {known[column]: cell for column, cell in zip(columns, cells, strict=True) if known[column]}
+        yield line, {name: cell for name, cell in zip(known, cells, strict=True) if name}
 
 
 def _csv(path: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[Any]]]]:
