@@ -1,6 +1,7 @@
 """Apparate and its baselines against numbers made with the released code on the published BERT records."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ from ttamer.exits.apparate.placement import add_greedily, place_initially
 from ttamer.exits.apparate.replay import replay
 from ttamer.exits.apparate.tuner import Compat, tune, tune_exactly
 from ttamer.exits.apparate.vision import VisionController
+from ttamer.exits.evaluate import Outcome, evaluate
+from ttamer.exits.policies import ORACLES
+from ttamer.exits.policies.entropy import EntropyThreshold
+from ttamer.exits.policies.last_exit import LastExit
+from ttamer.exits.policies.patience import Patience
+from ttamer.exits.policies.protocol import ExitCosts, Policy
+from ttamer.exits.policies.threshold import ConfidenceThreshold
+from ttamer.exits.record_importers.imported import all_records
+from ttamer.exits.record_importers.long_csv import read_long_csv
+from ttamer.profiles.records import ExitRecords
 
 # milliseconds stand for seconds here: only ratios matter
 LAYER, RAMP, EXITS = 0.622, 0.106, 12
@@ -26,15 +37,15 @@ BOOTSTRAP = 87  # samples; the others are the stream
 
 
 @pytest.fixture(scope="module")
-def feedback(shared: Path) -> Feedback:
+def records(shared: Path) -> ExitRecords:
     if not (shared / RECORDS).is_file():
         pytest.skip(f"needs {shared / RECORDS}")
-    table = pd.read_csv(shared / RECORDS)
-    confidence, prediction = (
-        table.pivot_table(index="Sample_ID", columns="Exit", values=name).to_numpy()
-        for name in ("Confidence", "Prediction")
-    )
-    return Feedback(confidence, prediction == prediction[:, -1:])
+    return all_records(read_long_csv(shared / RECORDS))
+
+
+@pytest.fixture(scope="module")
+def feedback(records: ExitRecords) -> Feedback:
+    return Feedback.of(records)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +55,47 @@ def expected(golden: Path) -> dict[str, Any]:
         pytest.skip(f"needs {path}")
     entries: dict[str, Any] = json.loads(path.read_text())
     return entries
+
+
+def _baseline(name: str) -> Policy:
+    rule = re.split(r">=|<|_(?=\d)", name)
+    heads = tuple(range(EXITS))
+    if name == "always_last":
+        return LastExit()
+    if rule[0] == "conf":
+        return ConfidenceThreshold(float(rule[1]))
+    if rule[0] == "entropy":
+        return EntropyThreshold(heads=heads, thresholds=(float(rule[1]),) * (EXITS - 1))
+    assert rule[0] == "pabee"
+    return Patience(heads=heads, patience=int(rule[1]))
+
+
+def test_the_baselines_stop_answer_and_cost_as_known(records: ExitRecords, expected: dict[str, Any]) -> None:
+    cases = {name: entry for name, entry in expected.items() if not name.startswith(("apparate", "oracle"))}
+    assert len(cases) >= 17
+    costs = ExitCosts(np.full(EXITS, LAYER), np.append(np.full(EXITS - 1, RAMP), 0.0))
+    for name, entry in cases.items():
+        _compare(evaluate(_baseline(name), records, costs), entry, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("oracle_correct_label", "oracle-first-correct"),
+        ("oracle_agree_final", "oracle-first-agreeing"),
+        ("oracle_agree_stable", "oracle-first-stable"),
+    ],
+)
+def test_the_oracles_bound_as_known(records: ExitRecords, expected: dict[str, Any], name: str, kind: str) -> None:
+    costs = ExitCosts(np.full(EXITS, LAYER), np.zeros(EXITS))
+    _compare(evaluate(ORACLES[kind].from_params({}), records, costs), expected[name], name)
+
+
+def _compare(outcome: Outcome, entry: dict[str, Any], name: str) -> None:
+    assert outcome.accuracy == pytest.approx(entry["acc"], abs=1e-4), name
+    assert outcome.agreement == pytest.approx(entry["agree"], abs=1e-4), name
+    assert outcome.mean_s == pytest.approx(entry["lat"], abs=1e-4), name
+    assert np.rint(outcome.stop_share_K * outcome.samples).astype(int).tolist() == entry["exits"], name
 
 
 def test_the_greedy_search_finds_the_released_thresholds(feedback: Feedback, expected: dict[str, Any]) -> None:
