@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ttamer.planning.problem import Problem, Solution, SolveLimits
 from ttamer.planning.solvers.cbc import cbc
 from ttamer.planning.solvers.exhaustive import exhaustive
+from ttamer.planning.solvers.greedy import greedy
 from ttamer.planning.solvers.highs import highs
 from ttamer.planning.solvers.labels import labels
 
@@ -15,4 +16,7 @@ SOLVERS: dict[str, Solver] = {
     "cbc": cbc,
     "labels": labels,
     "exhaustive": exhaustive,
+    "greedy": greedy,
 }
+
+EXACT: tuple[str, ...] = ("highs", "cbc", "labels", "exhaustive")  # those that prove their answers

@@ -8,7 +8,7 @@ import pytest
 
 import ttamer.planning.solvers
 from ttamer.planning.problem import Column, Problem, SolveLimits
-from ttamer.planning.solvers import SOLVERS
+from ttamer.planning.solvers import EXACT, SOLVERS
 from ttamer.profiles.errors import InputError
 
 TWO_MODELS = Problem(
@@ -32,7 +32,7 @@ PIPELINE = Problem(
     most_latency_s=1.0,
 )
 
-solvers = pytest.mark.parametrize("name", SOLVERS)
+solvers = pytest.mark.parametrize("name", EXACT)
 
 
 def test_every_file_of_the_folder_is_a_solver_of_the_registry() -> None:
@@ -94,6 +94,15 @@ def test_a_load_of_exactly_the_capacity_is_served(name: str) -> None:
     column = Column(stage="serve", cores=1, batch=1, capacity_rps=0.1, accuracy=0.5)
     solution = SOLVERS[name](Problem(columns=(column,), stages=("serve",), rate_rps=0.3), SolveLimits())
     assert solution.replicas_J == (3,)
+
+
+def test_greedy_answers_without_proof() -> None:
+    for problem in (TWO_MODELS, PIPELINE, replace(PIPELINE, aggregation="product", mix=False)):
+        found, best = SOLVERS["greedy"](problem, SolveLimits()), SOLVERS["labels"](problem, SolveLimits())
+        assert found.status == "feasible"
+        assert found.objective <= best.objective + 1e-12 <= found.bound + 1e-9
+    with pytest.raises(InputError, match="proves nothing"):
+        SOLVERS["greedy"](replace(TWO_MODELS, most_cores=1), SolveLimits())
 
 
 def test_highs_out_of_time_says_so_and_its_bound_holds() -> None:

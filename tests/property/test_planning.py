@@ -79,17 +79,6 @@ def check(problem: Problem, solution: Solution) -> None:
 
 
 @CALM
-@given(problems())
-def test_highs_finds_what_enumeration_finds(problem: Problem) -> None:
-    found, truth = solve(problem), SOLVERS["exhaustive"](problem, SolveLimits())
-    assert found.status == truth.status
-    if truth.status == "optimal":
-        assert found.objective == pytest.approx(truth.objective, abs=1e-9)
-        check(problem, found)
-        check(problem, truth)
-
-
-@CALM
 @given(problems(), st.integers(1, 5), st.floats(0.3, 1.0))
 def test_more_cores_more_replicas_and_less_load_never_hurt(problem: Problem, more: int, less: float) -> None:
     before = solve(problem)
