@@ -131,7 +131,7 @@ def _pod(group: Group, name: str, version: str) -> dict[str, Any]:
         "resources": {"requests": _resources(group), "limits": _resources(group)},
         "resizePolicy": [
             {"resourceName": "cpu", "restartPolicy": "NotRequired"},
-            {"resourceName": "memory", "restartPolicy": "RestartContainer"},
+            *([{"resourceName": "memory", "restartPolicy": "RestartContainer"}] if group.memory_bytes else []),
         ],
         "readinessProbe": {
             "httpGet": {"path": "/healthz", "port": "http"},

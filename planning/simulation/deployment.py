@@ -64,9 +64,10 @@ def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clo
     """The plan's groups by stage, in the order of the service's stages.
 
     Raises DocumentError if the plan was made for other measurements or leaves load unserved, and InputError
-    if a policy with early exits has no test records or a batch was not measured.
+    if a policy with early exits has no test records, or if a setting was imported or not measured.
     """
     check_same_measurements(plan, profile)
+    _refuse_unmeasured(plan, profile)
     deployed = [_deploy(number, group, plan, profile, records, clock) for number, group in enumerate(plan.groups)]
     stages = [[one for one in deployed if one.group.stage == stage.name] for stage in plan.service.stages]
     for stage, groups in zip(plan.service.stages, stages, strict=True):
@@ -74,6 +75,21 @@ def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clo
         if abs(served - 1) > SHARE_ROUNDING:
             raise DocumentError(f"the plan's groups serve {served:.4f} of stage {stage.name!r}", remedy="plan anew")
     return stages
+
+
+def _refuse_unmeasured(plan: Plan, profile: Profile) -> None:
+    """Raise InputError on imported summaries and on cores between measured ones: there are no samples to draw from."""
+    for group in plan.groups:
+        if profile.is_imported(group.model):
+            raise InputError(
+                f"{group.model!r} was imported: a summary has no samples to simulate",
+                remedy=f"measure it: ttamer profile {group.model} -p NAME, then plan on that profile",
+            )
+        if group.cores not in {cores for at, cores, _ in profile.settings_of(group.model) if at == group.device}:
+            raise InputError(
+                f"{group.model!r} was not measured on {group.cores} {group.device} cores: a surface has no samples",
+                remedy=f"measure it: ttamer profile {group.model} --cores {group.cores}, or plan without interpolate",
+            )
 
 
 def check_same_measurements(plan: Plan, profile: Profile) -> None:
