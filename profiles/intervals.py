@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ttamer.profiles.errors import InputError
 
 Z_95 = 1.959963984540054  # two-sided 95 %, normal
+BOUND_TOLERANCE = 1e-12  # of a proportion
 
 
 def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
@@ -48,6 +49,60 @@ def _binomial_cdfs(n: int, p: float) -> NDArray[np.float64]:
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
     log_terms = log_factorial[n] - log_factorial - log_factorial[::-1] + k * math.log(p) + (n - k) * math.log1p(-p)
     return np.asarray(np.minimum(1.0, np.cumsum(np.exp(log_terms))))
+
+
+def clopper_pearson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a proportion: it holds its confidence whatever the proportion is.
+
+    Raises InputError if trials is 0 or successes lies outside 0..trials.
+    Source: Clopper & Pearson, Biometrika 26 (1934).
+
+    >>> low, high = clopper_pearson_interval(90, 100)
+    >>> round(low, 4), round(high, 4)
+    (0.8238, 0.951)
+    """
+    tail = (1 - confidence) / 2
+    low = 1 - proportion_bound(trials - successes, trials, 1 - tail)
+    return low, proportion_bound(successes, trials, 1 - tail)
+
+
+def proportion_bound(successes: int, trials: int, confidence: float = 0.95) -> float:
+    """Exact upper bound of a proportion, one-sided: the largest one that so few successes do not speak against.
+
+    Raises InputError if trials is 0 or successes lies outside 0..trials.
+    Source: Clopper & Pearson, Biometrika 26 (1934).
+
+    >>> round(proportion_bound(0, 299), 5), round(proportion_bound(0, 298), 5)
+    (0.00997, 0.01)
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise InputError(f"{successes} successes of {trials} trials have no proportion")
+    if successes == trials:
+        return 1.0
+    low, high = successes / trials, 1.0
+    while high - low > BOUND_TOLERANCE:
+        middle = (low + high) / 2
+        low, high = (middle, high) if binomial_cdf(successes, trials, middle) > 1 - confidence else (low, middle)
+    return high
+
+
+def trials_needed(bound: float, confidence: float = 0.95, successes: int = 0) -> int:
+    """Least number of trials in which so many successes keep the proportion within a bound, one-sided.
+
+    Raises InputError unless the bound lies within 0 and 1.
+
+    >>> trials_needed(0.01), trials_needed(0.01, successes=1)
+    (299, 473)
+    """
+    if not 0 < bound < 1 or not 0 < confidence < 1:
+        raise InputError(f"a bound of {bound} at confidence {confidence}", remedy="both lie between 0 and 1")
+    few, enough = successes, successes + 1
+    while binomial_cdf(successes, enough, bound) > 1 - confidence:
+        few, enough = enough, 2 * enough
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (middle, enough) if binomial_cdf(successes, middle, bound) > 1 - confidence else (few, middle)
+    return enough
 
 
 def quantile_samples_needed(q: float, confidence: float = 0.95) -> int:

@@ -41,3 +41,15 @@ def test_quantile_intervals_cover_as_often_as_they_say(q: float) -> None:
     ends = [intervals.quantile_interval(rng.exponential(size=60), q) for _ in range(trials)]
     covered = np.mean([low <= truth <= high for low, high in ends])
     assert covered >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / trials)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (9173, 10_000), (1, 1), (3, 299)])
+def test_clopper_pearson_is_scipys(hits: int, n: int) -> None:
+    expected = stats.binomtest(hits, n).proportion_ci(0.95, "exact")
+    assert intervals.clopper_pearson_interval(hits, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_the_trials_needed_are_the_least_that_bound_the_proportion() -> None:
+    for hits in (0, 1, 5):
+        n = intervals.trials_needed(0.02, 0.9, hits)
+        assert intervals.proportion_bound(hits, n, 0.9) <= 0.02 + 1e-9 < intervals.proportion_bound(hits, n - 1, 0.9)
