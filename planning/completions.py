@@ -6,7 +6,7 @@ apart: the best completion of a label depends only on its accuracy so far, P, an
     V_s(P) = max_o V_{s+1}(P · factor_o) − penalty_o − price · use_o,    V_S(P) = weight · P
 
 is convex in P. On a grid of P, with lines between its points, it is therefore never too small.
-Source: Fisher, The Lagrangian relaxation method, Management Science 27 (1981); steps by Polyak (1969).
+Source: Fisher, The Lagrangian relaxation method, Management Science 27 (1981).
 
 Axes: S stages, O options, D resources, N labels, G grid points.
 """
@@ -20,8 +20,6 @@ from ttamer.planning.options import FULL, StageOptions
 from ttamer.profiles.records import Floats
 
 GRID = 48  # points of P: the bound is loose by a millionth, and a stage takes 0.1 ms
-STEPS = 24
-CALM = 1e-3  # of a change of the bound: below it further steps are not worth their time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +37,11 @@ class Completions:
         """What no completion of the labels from this stage on exceeds, loading aside."""
         value_N = _at(factor_N, self.grid[stage], self.value[stage])
         return np.asarray(value_N - penalty_N + (FULL - used_ND) @ self.price_D)
+
+    @property
+    def bound(self) -> float:
+        """What no choice exceeds, loading aside."""
+        return float(self.value[0][0] + self.price_D.sum() * FULL)
 
     def complete(self, stage: int, used_D: Floats, factor: float) -> tuple[list[int], Floats, float, float]:
         """The best options from this stage on at these prices, and what they use, cost and multiply to.
@@ -92,31 +95,7 @@ def _grids(stages: Sequence[StageOptions], weight: float) -> list[Floats]:
     return grids
 
 
-def search_prices(stages: Sequence[StageOptions], weight: float) -> tuple[Completions, float, list[int] | None]:
-    """Bounds at good prices, with the best choice met on the way: its objective, loading aside, and its options."""
-    resources = stages[0].use_OD.shape[1]
-    price_D, best_price_D, lowest = np.zeros(resources), np.zeros(resources), np.inf
-    incumbent, choice = -np.inf, None
-    stretch = 1.0
-    for _ in range(STEPS if resources else 1):
-        bounds = make_completions(stages, weight, price_D)
-        bound = float(bounds.value[0][0] + price_D.sum() * FULL)
-        used_D = _priced_use_D(bounds)
-        repaired, repaired_used_D, penalty, factor = bounds.complete(0, np.zeros(resources), 1.0)
-        if (repaired_used_D <= FULL).all() and weight * factor - penalty > incumbent:
-            incumbent, choice = weight * factor - penalty, repaired
-        stretch = stretch if bound < lowest else stretch / 2
-        if bound < lowest:
-            lowest, best_price_D = bound, price_D
-        slope_D = 1.0 - used_D
-        gap = bound - (incumbent if choice is not None else bound - abs(bound) - 1.0)
-        if gap <= 1e-12 * max(1.0, abs(bound)) or not slope_D.any() or stretch < CALM:
-            break
-        price_D = np.maximum(0.0, price_D - stretch * gap * slope_D / float(slope_D @ slope_D))
-    return make_completions(stages, weight, best_price_D), incumbent, choice
-
-
-def _priced_use_D(bounds: Completions) -> Floats:
+def priced_use_D(bounds: Completions) -> Floats:
     """What the best choice at these prices uses, limits aside."""
     factor, used_D = 1.0, np.zeros(len(bounds.price_D))
     for place, options in enumerate(bounds.stages):

@@ -27,7 +27,8 @@ def cbc(problem: Problem, limits: SolveLimits) -> Solution:
     )  # fmt: skip
     model.solve(solver)
     # PuLP calls a time-limited incumbent "Optimal" in `status`; only `sol_status` tells.
-    if model.sol_status == pulp.LpSolutionInfeasible:
+    # What its preprocessing finds infeasible has a `sol_status` like no answer in time; there `status` tells.
+    if pulp.LpSolutionInfeasible == model.sol_status or model.status == pulp.LpStatusInfeasible:
         return Solution(status="infeasible")
     if model.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
         raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time")

@@ -14,17 +14,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ttamer.planning.completions import Completions, load_s_of, picks_of, search_prices
+from ttamer.planning.completions import Completions, load_s_of, picks_of
 from ttamer.planning.fronts import undominated
+from ttamer.planning.improvement import Exchange, fastest
 from ttamer.planning.linear import ceiling
 from ttamer.planning.mixing import mixed_options
 from ttamer.planning.options import FULL, StageOptions, in_units, limited_resources, single_options
+from ttamer.planning.prices import search_prices
 from ttamer.planning.problem import Problem, Solution, SolveLimits, best_shares
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 
 EQUAL = 1e-13  # relative: a bound this little above the best choice known is rounding
 PROBES = 8  # labels a stage that are completed to look for better choices
+HARD = 300  # labels: from here on it pays to improve the best choice known by exchange
+STARTS = 3  # choices to improve
 
 
 def labels(problem: Problem, limits: SolveLimits) -> Solution:
@@ -72,14 +76,17 @@ class _Search:
         """Search to the end; False if the time ran out. The bound holds either way."""
         if (np.sum([options.use_OD.min(axis=0) for options in self.stages], axis=0) > FULL).any():
             return True
-        bounds, _, choice = search_prices(self.stages, self.weight)
-        if choice is not None:
+        prices = search_prices(self.stages, self.weight)
+        for choice in prices.choices:
             self._offer(choice)
         labels = _Labels.start(self.stages[0].use_OD.shape[1])
-        self.bound = float(bounds.bound_N(0, labels.used_ND, labels.penalty_N, labels.factor_N)[0])
+        bounds, self.bound, is_improved = prices.bounds, prices.bounds[0].bound, False
         for place in range(len(self.stages)):
             if time.monotonic() > deadline:
                 return False
+            if len(labels.penalty_N) > HARD and not is_improved:
+                self._improve([*prices.choices[:STARTS], fastest(self.stages)])
+                is_improved = True
             labels = self._extend(labels, place, bounds)
             if len(labels.penalty_N) == 0:
                 break
@@ -88,23 +95,39 @@ class _Search:
         self.bound = self.best
         return True
 
-    def _extend(self, labels: "_Labels", place: int, bounds: Completions) -> "_Labels":
+    def _extend(self, labels: "_Labels", place: int, bounds: Sequence[Completions]) -> "_Labels":
         """The labels with each option of a stage, but for the hopeless and the beaten."""
         grown, parent_N, option_N = labels.grown(self.stages[place])
-        is_able_N = (grown.used_ND + bounds.least_SD[place + 1] <= FULL).all(axis=1)
-        bound_N = bounds.bound_N(place + 1, grown.used_ND, grown.penalty_N, grown.factor_N)
-        bound_N -= self.loading_weight * grown.load_s_N
-        kept = np.flatnonzero(is_able_N & (bound_N > self._target()))
-        grown = grown.chosen(kept)
-        front = undominated(self._measures(grown, place, bounds))
-        kept = kept[front]
+        kept = np.flatnonzero((grown.used_ND + bounds[0].least_SD[place + 1] <= FULL).all(axis=1))
+        grown, kept, bound_N = self._promising(grown.chosen(kept), kept, place, bounds)
+        front = undominated(self._measures(grown, place, bounds[0]))
+        grown, kept, bound_N = grown.chosen(front), kept[front], bound_N[front]
         self.parent.append(parent_N[kept])
         self.option.append(option_N[kept])
-        grown = grown.chosen(front)
-        self._probe(grown, place, bounds, bound_N[kept])
-        still = np.flatnonzero(bound_N[kept] > self._target())
+        self._probe(grown, place, bounds[0], bound_N)
+        still = np.flatnonzero(bound_N > self._target())
         self.parent[-1], self.option[-1] = self.parent[-1][still], self.option[-1][still]
         return grown.chosen(still)
+
+    def _promising(
+        self, labels: "_Labels", number_N: Ints, place: int, bounds: Sequence[Completions]
+    ) -> tuple["_Labels", Ints, Floats]:
+        """The labels that every bound lets beat the best choice known, their numbers and their bounds."""
+        lowest_N = np.full(len(number_N), np.inf)
+        for one in bounds:
+            bound_N = one.bound_N(place + 1, labels.used_ND, labels.penalty_N, labels.factor_N)
+            lowest_N = np.minimum(lowest_N, bound_N - self.loading_weight * labels.load_s_N)
+            still = np.flatnonzero(lowest_N > self._target())
+            labels, number_N, lowest_N = labels.chosen(still), number_N[still], lowest_N[still]
+        return labels, number_N, lowest_N
+
+    def _improve(self, starts: Sequence[list[int]]) -> None:
+        """Offer what exchanges make of some choices."""
+        exchange = Exchange(self.stages, self.weight, self.loading_weight)
+        ends = [exchange.improved(start, pairs=False) for start in starts]
+        best = exchange.improved(max(ends, key=exchange.worth), pairs=True)
+        if exchange.is_within_limits(best):
+            self._offer(best)
 
     def _target(self) -> float:
         """What a label must be able to exceed."""
