@@ -7,7 +7,7 @@ import typer
 
 from ttamer.cli import render
 from ttamer.cli.options import PlanPath
-from ttamer.cli.placing import placed, profile_of
+from ttamer.cli.placing import placed, profile_of, refuse_overwriting
 
 
 def run(
@@ -28,6 +28,7 @@ def run(
     exporter = lookup(EXPORTERS, to, "export target")
     given = Plan.read(plan)
     files = exporter(placed(given, profile_of(given, plan), out / plan.name), capture(inputs=[plan]))
+    refuse_overwriting(plan, *(out / name for name, _ in files))
     for name, content in files:
         path = out / name
         write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]

@@ -176,7 +176,8 @@ def _set_aside(path: Path) -> Iterator[Path]:
         if fresh.is_file():
             fresh.replace(path)
     finally:
-        fresh.unlink(missing_ok=True)
+        if fresh.is_file():
+            fresh.unlink()
 
 
 def _trained(choice: "ModelChoice", source: "DataSource", path: Path, seed: int, advance: Advance) -> "ModelChoice":

@@ -23,6 +23,15 @@ def profile_of(plan: "Plan", file: Path) -> Path:
     return folder if (folder / "profile.yaml").is_file() or not (namesake / "profile.yaml").is_file() else namesake
 
 
+def refuse_overwriting(plan: Path, *files: Path) -> None:
+    """Raise InputError if one of the files to be written is the plan that was read."""
+    from ttamer.profiles.errors import InputError
+
+    for file in files:
+        if file.resolve() == plan.resolve():
+            raise InputError(f"this would overwrite the plan {plan}", remedy="give another --out")
+
+
 def _from(start: Path, folder: Path) -> str:
     """The folder as seen from another one, with slashes; absolute where no relative path leads there."""
     try:

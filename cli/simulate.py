@@ -7,7 +7,7 @@ import typer
 
 from ttamer.cli import render
 from ttamer.cli.options import Format, FormatOption, PlanPath, Seed
-from ttamer.cli.placing import profile_of
+from ttamer.cli.placing import profile_of, refuse_overwriting
 from ttamer.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def run(
     from ttamer.profiles.shelf import find_profile, read_profile
 
     given = Plan.read(plan)
+    refuse_overwriting(plan, out)
     folder = find_profile(profile) if profile else profile_of(given, plan)
     measured = read_profile(folder)
     with progress("simulating") as advance:

@@ -152,13 +152,21 @@ def _temporary_beside(path: Path) -> Iterator[IO[bytes]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise DocumentError(f"{path} cannot be written: {error}", remedy="choose another folder") from None
+        raise DocumentError(f"{path} cannot be written: {_reason(error)}", remedy="choose another folder") from None
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except OSError as error:
-        raise DocumentError(f"{path} cannot be written: {error}", remedy="free some space or change folder") from None
+        remedy = "free some space, or choose another path"
+        raise DocumentError(f"{path} cannot be written: {_reason(error)}", remedy=remedy) from None
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _reason(error: OSError) -> str:
+    """Why a file cannot be written, in the system's words without the temporary names."""
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return "a part of its path is a file"
+    return error.strerror or str(error)

@@ -62,8 +62,13 @@ def journal_path(folder: Path) -> Path:
 
 
 def profile_folder(name_or_path: str) -> Path:
-    """The folder to write a profile to, given by name (`local`) or by path (`./somewhere/profile`)."""
+    """The folder to write a profile to, given by name (`local`) or by path (`./somewhere/profile`).
+
+    Raises InputError for a name that is none.
+    """
     given = Path(name_or_path)
+    if given.name in ("", "..") and not (given / "profile.yaml").is_file():
+        raise InputError(f"{name_or_path!r} names no profile", remedy="give a name (local) or a folder (./here/local)")
     return given if len(given.parts) > 1 or (given / "profile.yaml").is_file() else SHELF / given
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.e2e.commands import PLAN, PROFILE, pictures, ttamer
 from ttamer.exits.catalog import known_names
+from ttamer.exits.policies import POLICIES
 from ttamer.profiles.shelf import read_profile, records_path, write_profile
 from ttamer.profiling.machine import allowed_cpus
 
@@ -28,7 +29,7 @@ MODELS = ", ".join(sorted(known_names()))
 SOURCES = (
     "cifar10, cifar100, digits, fashionmnist, kmnist, mnist, or a Parquet or CSV file, or a folder of class folders"
 )
-POLICIES = "confidence-threshold, dynamic-index, fixed-exit, last-exit, no-recall, record-recall"
+KINDS = ", ".join(sorted(POLICIES))
 
 
 def nothing() -> None:
@@ -152,7 +153,7 @@ NAMES = [
         name="a policy nobody knows",
         command=(*PLAN, "--policies", "dynamic-indices"),
         says="unknown exit policy 'dynamic-indices'",
-        remedy=f"did you mean 'dynamic-index'? known: {POLICIES}",
+        remedy=f"did you mean 'dynamic-index'? known: {KINDS}",
     ),
     Bad(
         name="an export target nobody knows",
@@ -254,6 +255,18 @@ QUANTITIES = [
         remedy="write it like 1,2,4,8",
     ),
     Bad(
+        name="no batches",
+        command=("profile", "resnet20", "--batches", ""),
+        says="--batches '' is not a list of whole numbers",
+        remedy="write it like 1,2,4,8",
+    ),
+    Bad(
+        name="a model twice",
+        command=("profile", "resnet20", "resnet20"),
+        says="models resnet20 were given twice",
+        remedy="give each once",
+    ),
+    Bad(
         name="batches that are no numbers",
         command=("profile", "resnet20", "--batches", "one"),
         says="--batches 'one' is not a list of whole numbers",
@@ -270,6 +283,51 @@ QUANTITIES = [
         command=("profile", "resnet20", "--tokens", "64"),
         says="'resnet20' reads images",
         remedy="leave --tokens out",
+    ),
+]
+
+PLACES = [
+    Bad(
+        name="a plan beneath a file",
+        command=(*PLAN, "--out", "plan.parquet/plan.yaml"),
+        says="plan.parquet/plan.yaml cannot be written: a part of its path is a file",
+        remedy="choose another folder",
+    ),
+    Bad(
+        name="a plan over a folder",
+        command=(*PLAN, "--out", "profiles"),
+        says="profiles cannot be written: Is a directory",
+        remedy="free some space, or choose another path",
+    ),
+    Bad(
+        name="a profile beneath a file",
+        command=("fit", "resnet20", "--size", "8", "--max-fit", "20", "-p", "plan.yaml/new"),
+        says="plan.yaml/new/records/resnet20.calibration.parquet cannot be written: a part of its path is a file",
+        remedy="choose another folder",
+    ),
+    Bad(
+        name="a simulation over its plan",
+        command=(*SIMULATE, "--out", "plan.yaml"),
+        says="this would overwrite the plan plan.yaml",
+        remedy="give another --out",
+    ),
+    Bad(
+        name="an export over its plan",
+        command=("export", "plan.yaml", "--out", "."),
+        says="this would overwrite the plan plan.yaml",
+        remedy="give another --out",
+    ),
+    Bad(
+        name="a profile without a name",
+        command=(*PROFILE, "-p", ""),
+        says="'' names no profile",
+        remedy="give a name (local) or a folder (./here/local)",
+    ),
+    Bad(
+        name="the folder above as a profile",
+        command=(*PROFILE, "-p", ".."),
+        says="'..' names no profile",
+        remedy="give a name (local) or a folder (./here/local)",
     ),
 ]
 
@@ -578,7 +636,7 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("bad", [*NAMES, *QUANTITIES, *WEIGHTS, *DATA, *DOCUMENTS], ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", [*NAMES, *QUANTITIES, *PLACES, *WEIGHTS, *DATA, *DOCUMENTS], ids=lambda bad: bad.name)
 def test_is_refused_plainly_and_nothing_is_written(bad: Bad, here: Path) -> None:
     bad.spoil()
     before = contents(here)
