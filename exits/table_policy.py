@@ -3,16 +3,19 @@
 Axes: N samples, K exits, A active heads, S bins of a head.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from ttamer.exits.active_heads import Heads, head_choices
-from ttamer.exits.confidence_chain import PRICES
 from ttamer.exits.costs import ExitCosts
 from ttamer.exits.head_policy import HeadPolicy
 from ttamer.exits.parameters import Rows
+from ttamer.exits.sweep import Corner, corners
 from ttamer.profiles.records import ExitRecords, Floats
+
+# For each set of heads: on held-out halves of four sets of records no worse than 40 prices in even steps.
+CORNERS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +30,24 @@ class TablePolicy(HeadPolicy):
 
     @classmethod
     def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
-        """The optima for a range of prices and several sets of active heads."""
-        return [policy for heads in head_choices(calibration.exits) for policy in cls._fit(calibration, costs, heads)]
+        """The optima at the corners of the promised frontier, for several sets of active heads."""
+        sets = head_choices(calibration.exits)
+        return [policy for heads in sets for policy in cls.swept(calibration, costs, heads, CORNERS)]
 
     @classmethod
-    def _fit(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Iterator[Self]:
+    def swept(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads, most: int | None = None) -> Sequence[Self]:
+        """The optima over these heads at every corner of the promised frontier, slowest first.
+
+        most: about this many, the widest gaps between them filled first; None for all.
+        """
         solve = cls.solver(calibration, costs, heads)
-        return (solve(price) for price in PRICES.tolist())
+        found = corners(cls.promise(calibration, costs, heads), most=most)
+        return [solve(corner.price) for corner in found]
+
+    @classmethod
+    def promise(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Corner]:
+        """The loss and the time that the optimum over these heads promises, as a function of the price."""
+        raise NotImplementedError
 
     @classmethod
     def solver(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Self]:

@@ -12,10 +12,12 @@ import numpy as np
 
 from ttamer.exits.active_heads import Heads
 from ttamer.exits.confidence_chain import bin_of, fit_chain, require_tables
+from ttamer.exits.exploration.chain import Chain
 from ttamer.exits.exploration.index import solve_forest
-from ttamer.exits.exploration.line import TIE
+from ttamer.exits.exploration.line import TIE, solve_on_grid, split_on_grid
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
+from ttamer.exits.sweep import Corner
 from ttamer.exits.table_policy import TablePolicy, rows_of
 from ttamer.profiles.records import ExitRecords
 
@@ -68,3 +70,15 @@ class DynamicIndex(TablePolicy):
             loss=loss,
             index=rows_of(solve_forest(chain.priced(share_A, price)).index[1:]),
         )
+
+    @classmethod
+    def promise(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Corner]:
+        """What the chain promises of its optimum, as a function of the price; the grid solves it fastest."""
+        chain, share_A = fit_chain(calibration, heads), costs.step_shares(heads)
+        return lambda price: promised(chain.priced(share_A, price), price)
+
+
+def promised(line: Chain, price: float) -> Corner:
+    """The expected loss and time of the optimum with recall on a line priced at this price."""
+    split = split_on_grid(line, solve_on_grid(line).stop_at)
+    return Corner(price, split.expected_loss, split.expected_cost / price)

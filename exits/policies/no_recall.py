@@ -17,6 +17,7 @@ from ttamer.exits.exploration.chain import Chain
 from ttamer.exits.exploration.line import TIE
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
+from ttamer.exits.sweep import Corner
 from ttamer.exits.table_policy import TablePolicy, rows_of
 from ttamer.profiles.records import ExitRecords, Floats
 
@@ -56,6 +57,25 @@ class NoRecall(TablePolicy):
         return lambda price: cls(
             heads=heads, edges=edges, price=price, gain=rows_of(gains(chain.priced(share_A, price)))
         )
+
+    @classmethod
+    def promise(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Corner]:
+        """What the chain promises of its optimum without recall, as a function of the price."""
+        chain, share_A = fit_chain(calibration, heads), costs.step_shares(heads)
+        return lambda price: promised(chain.priced(share_A, price), price)
+
+
+def promised(chain: Chain, price: float) -> Corner:
+    """The expected loss and time of the optimum without recall on a line priced at this price."""
+    last = chain.nodes[-1]
+    loss_S, cost_S = last.loss_S, np.zeros(len(last.loss_S))
+    for here, after in zip(chain.nodes[-2::-1], chain.nodes[:0:-1], strict=True):
+        later_S, cost_S = after.trans_PS @ loss_S, after.cost + after.trans_PS @ cost_S
+        stops_S = here.loss_S <= later_S + cost_S + TIE
+        loss_S, cost_S = np.where(stops_S, here.loss_S, later_S), np.where(stops_S, 0.0, cost_S)
+    first = chain.nodes[0]
+    loss, cost = float(first.trans_PS[0] @ loss_S), first.cost + float(first.trans_PS[0] @ cost_S)
+    return Corner(price, loss, cost / price)
 
 
 def gains(chain: Chain) -> list[Floats]:

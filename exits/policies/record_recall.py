@@ -13,11 +13,12 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ttamer.exits.active_heads import Heads
-from ttamer.exits.confidence_chain import ConfidenceChain, bin_of, fit_chain, quantile_edges, require_tables
+from ttamer.exits.active_heads import Heads, head_choices
+from ttamer.exits.confidence_chain import PRICES, ConfidenceChain, bin_of, fit_chain, quantile_edges, require_tables
 from ttamer.exits.head_policy import Whole
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
+from ttamer.exits.sweep import Corner
 from ttamer.exits.table_policy import TablePolicy, rows_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats, Ints
@@ -73,6 +74,15 @@ class RecordRecall(TablePolicy):
         return Decision(stop_N, answer_N)
 
     @classmethod
+    def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
+        """The tables for a range of prices and several sets of active heads.
+
+        Not the corners of what they do on the calibration records: on held-out halves those were worse.
+        """
+        solvers = [cls.solver(calibration, costs, heads) for heads in head_choices(calibration.exits)]
+        return [solve(price) for solve in solvers for price in PRICES.tolist()]
+
+    @classmethod
     def solver(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Self]:
         """The tables over these heads as a function of the price."""
         chain = fit_chain(calibration, heads)
@@ -87,6 +97,22 @@ class RecordRecall(TablePolicy):
             earlier_edges=earlier_edges,
             action=_induce(walk, price * share_A),
         )
+
+    @classmethod
+    def promise(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Corner]:
+        """What the tables do on the calibration records, as a function of the price."""
+        solve = cls.solver(calibration, costs, heads)
+        correct_NK, rows_N = calibration.correct_NK(), np.arange(calibration.samples)
+        reached_A = dict(zip(heads, np.cumsum(costs.step_shares(heads)).tolist(), strict=True))
+
+        def promised(price: float) -> Corner:
+            decision = solve(price).decide(calibration)
+            stops, times = np.unique(decision.stop_N, return_counts=True)
+            time = sum(reached_A[stop] * n for stop, n in zip(stops.tolist(), times.tolist(), strict=True))
+            right = float(correct_NK[rows_N, decision.answer_N].mean())
+            return Corner(price, 1 - right, time / calibration.samples)
+
+        return promised
 
 
 @dataclass(frozen=True, slots=True, eq=False)

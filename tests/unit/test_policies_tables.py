@@ -258,7 +258,8 @@ def test_record_recall_realizes_less_than_the_plain_index_where_sure_early_answe
 def test_the_calibrated_losses_promise_more_than_recall_keeps() -> None:
     """Confidence is not a loss: the reason why realized accuracy on validation, not the chain, chooses the policy."""
     costs, records = even_costs(), plausible_records(24, 8000)
-    policy = DynamicIndex.family(plausible_records(25, 4000, split="calibration"), costs)[15]
-    chain = fit_chain(plausible_records(25, 4000, split="calibration"), policy.heads)
+    calibration = plausible_records(25, 4000, split="calibration")
+    policy = DynamicIndex.solver(calibration, costs, tuple(range(calibration.exits)))(0.0054)
+    chain = fit_chain(calibration, policy.heads)
     promised = solve_line(chain.priced(costs.step_shares(policy.heads), policy.price)).expected_loss
     assert 1 - evaluate(policy, records, costs).accuracy > promised + 0.02
