@@ -3,6 +3,9 @@
 Axes: N rows, M measures, all of them the smaller the better.
 """
 
+import math
+import time
+
 import numpy as np
 
 from ttamer.profiles.records import Floats, Ints
@@ -10,8 +13,10 @@ from ttamer.profiles.records import Floats, Ints
 CHUNK = 256  # rows compared at a time: the comparisons fit the cache
 
 
-def undominated(measure_NM: Floats) -> Ints:
+def undominated(measure_NM: Floats, deadline: float = math.inf) -> Ints:
     """Numbers of the rows that no other row equals or beats in every measure, ascending; of equals the first.
+
+    deadline: of `time.monotonic`. Raises TimeoutError after it.
 
     >>> undominated(np.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [1.0, 2.0]])).tolist()
     [0, 1]
@@ -23,7 +28,7 @@ def undominated(measure_NM: Floats) -> Ints:
         return np.zeros(1, dtype=np.int64)
     order_N = np.lexsort(measure_NM.T[::-1])  # whoever beats another comes first, equals by number
     sorted_NM = measure_NM[order_N]
-    kept = order_N[_staircase(sorted_NM) if measure_NM.shape[1] <= 2 else _by_chunks(sorted_NM)]
+    kept = order_N[_staircase(sorted_NM) if measure_NM.shape[1] <= 2 else _by_chunks(sorted_NM, deadline)]
     return np.sort(kept)
 
 
@@ -36,10 +41,12 @@ def _staircase(sorted_NM: Floats) -> np.ndarray:
     return np.asarray(last_N < before_N)
 
 
-def _by_chunks(sorted_NM: Floats) -> np.ndarray:
+def _by_chunks(sorted_NM: Floats, deadline: float) -> np.ndarray:
     is_kept_N = np.ones(len(sorted_NM), dtype=bool)
     kept_MN = np.empty((sorted_NM.shape[1], 0))
     for start in range(0, len(sorted_NM), CHUNK):
+        if time.monotonic() > deadline:
+            raise TimeoutError
         chunk_MN = sorted_NM[start : start + CHUNK].T
         is_alive_N = ~_is_beaten(kept_MN, chunk_MN).any(axis=0)
         chunk_MN = chunk_MN[:, is_alive_N]

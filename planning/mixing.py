@@ -64,14 +64,17 @@ def mixed_options(
     most_R = np.array([resource.most for resource in limited])
     for number, step in enumerate(steps):
         if time.monotonic() > deadline:
-            raise InputError("no plan was found in time", remedy="allow the solver more time, or use highs")
+            raise _out_of_time()
         rest = steps[number + 1 :]
         grown, parent_N, alternative_N = _grown(labels, step)
         reach = sum(float(one.room_A.max(initial=0.0)) for one in rest)
         is_able_N = (grown.left_N <= reach + SERVED) & (grown.amount_NR <= most_R * FULL).all(axis=1)
-        kept = np.flatnonzero(is_able_N & ~_is_hopeless(problem, grown, steps, number))
+        kept = np.flatnonzero(is_able_N & ~_is_too_slow(problem, grown))
         grown = grown.chosen(kept)
-        front = undominated(_measures(problem, grown, rest[0].accuracy if rest else 0.0))
+        try:
+            front = undominated(_measures(problem, grown, rest[0].accuracy if rest else 0.0), deadline)
+        except TimeoutError as error:
+            raise _out_of_time() from error
         labels = grown.chosen(front)
         parents.append(parent_N[kept][front])
         alternatives.append(alternative_N[kept][front])
@@ -83,6 +86,10 @@ def mixed_options(
         penalty_O=labels.penalty_N + latency_weighted, accuracy_O=labels.accuracy_N, amount_OR=labels.amount_NR,
         latency_O=labels.latency_N, load_s_O=labels.load_s_N, picks=picks,
     )  # fmt: skip
+
+
+def _out_of_time() -> InputError:
+    return InputError("no plan was found in time", remedy="allow the solver more time, or use highs")
 
 
 def _steps(problem: Problem, table: ColumnTable, limited: Sequence[Resource], place: int) -> Iterator[_Step]:
@@ -159,7 +166,7 @@ def _each(problem: Problem) -> float:
     return problem.accuracy_weight / (len(problem.stages) if problem.aggregation == "mean" else 1)
 
 
-def _is_hopeless(problem: Problem, labels: _Labels, steps: Sequence[_Step], number: int) -> np.ndarray:
+def _is_too_slow(problem: Problem, labels: _Labels) -> np.ndarray:
     """Whether labels are too slow for any pipeline."""
     if problem.most_latency_s is None:
         return np.zeros(len(labels.left_N), dtype=bool)

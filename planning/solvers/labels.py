@@ -48,7 +48,11 @@ def labels(problem: Problem, limits: SolveLimits) -> Solution:
     stages = [_reduced(options) for options in in_units(problem, limited, raw)]
     weight = problem.accuracy_weight if problem.aggregation == "product" else 0.0
     search = _Search(stages, weight, problem.loading_weight, limits.gap)
-    is_finished = search.run(deadline)
+    try:
+        search.run(deadline)
+        is_finished = True
+    except TimeoutError:
+        is_finished = False
     return _solution(problem, search, is_finished)
 
 
@@ -72,10 +76,10 @@ class _Search:
     parent: list[Ints] = field(default_factory=list)
     option: list[Ints] = field(default_factory=list)
 
-    def run(self, deadline: float) -> bool:
-        """Search to the end; False if the time ran out. The bound holds either way."""
+    def run(self, deadline: float) -> None:
+        """Search to the end. Raises TimeoutError when the time runs out; the bound and the choice hold either way."""
         if (np.sum([options.use_OD.min(axis=0) for options in self.stages], axis=0) > FULL).any():
-            return True
+            return
         prices = search_prices(self.stages, self.weight)
         for choice in prices.choices:
             self._offer(choice)
@@ -83,24 +87,25 @@ class _Search:
         bounds, self.bound, is_improved = prices.bounds, prices.bounds[0].bound, False
         for place in range(len(self.stages)):
             if time.monotonic() > deadline:
-                return False
+                raise TimeoutError
             if len(labels.penalty_N) > HARD and not is_improved:
                 self._improve([*prices.choices[:STARTS], fastest(self.stages)])
                 is_improved = True
-            labels = self._extend(labels, place, bounds)
+            labels = self._extend(labels, place, bounds, deadline)
             if len(labels.penalty_N) == 0:
                 break
         else:
             self._finish(labels)
         self.bound = self.best
-        return True
 
-    def _extend(self, labels: "_Labels", place: int, bounds: Sequence[Completions]) -> "_Labels":
+    def _extend(
+        self, labels: "_Labels", place: int, bounds: Sequence[Completions], deadline: float
+    ) -> "_Labels":  # fmt: skip
         """The labels with each option of a stage, but for the hopeless and the beaten."""
         grown, parent_N, option_N = labels.grown(self.stages[place])
         kept = np.flatnonzero((grown.used_ND + bounds[0].least_SD[place + 1] <= FULL).all(axis=1))
         grown, kept, bound_N = self._promising(grown.chosen(kept), kept, place, bounds)
-        front = undominated(self._measures(grown, place, bounds[0]))
+        front = undominated(self._measures(grown, place, bounds[0]), deadline)
         grown, kept, bound_N = grown.chosen(front), kept[front], bound_N[front]
         self.parent.append(parent_N[kept])
         self.option.append(option_N[kept])
