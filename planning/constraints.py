@@ -142,10 +142,10 @@ def loading(problem: Problem) -> Iterator[Row]:
         if loaded == f"u[{j}]":
             most = float(problem.most_replicas_of(j))
             yield Row(f"more of column {j}", {replicas: 1.0, loaded: -most}, "<=", column.running)
-        apart = (column.stage, column.group or j) if problem.mix else column.stage
+        apart: object = (column.stage, column.group or j) if problem.mix else column.stage
         together.setdefault(apart, {})[loaded] = column.load_time_s
-    for apart, terms in together.items():
-        yield Row(f"loading of {apart}", terms | {"L": -1.0}, "<=", 0.0)
+    for members, terms in together.items():
+        yield Row(f"loading of {members}", terms | {"L": -1.0}, "<=", 0.0)
 
 
 def accuracy_floor(problem: Problem) -> Iterator[Row]:

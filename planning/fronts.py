@@ -29,13 +29,13 @@ def undominated(measure_NM: Floats, deadline: float = math.inf) -> Ints:
     order_N = np.lexsort(measure_NM.T[::-1])  # whoever beats another comes first, equals by number
     sorted_NM = measure_NM[order_N]
     kept = order_N[_staircase(sorted_NM) if measure_NM.shape[1] <= 2 else _by_chunks(sorted_NM, deadline)]
-    return np.sort(kept)
+    return np.asarray(np.sort(kept))
 
 
 def _staircase(sorted_NM: Floats) -> np.ndarray:
     """Of rows with at most two measures: those whose last measure is below that of all before."""
     if sorted_NM.shape[1] == 1:
-        return np.arange(len(sorted_NM)) == 0
+        return np.asarray(np.arange(len(sorted_NM)) == 0)
     last_N = sorted_NM[:, 1]
     before_N = np.concatenate([[np.inf], np.minimum.accumulate(last_N)[:-1]])
     return np.asarray(last_N < before_N)
@@ -48,7 +48,7 @@ def _by_chunks(sorted_NM: Floats, deadline: float) -> np.ndarray:
         if time.monotonic() > deadline:
             raise TimeoutError
         chunk_MN = sorted_NM[start : start + CHUNK].T
-        is_alive_N = ~_is_beaten(kept_MN, chunk_MN).any(axis=0)
+        is_alive_N = np.asarray(~_is_beaten(kept_MN, chunk_MN).any(axis=0))
         chunk_MN = chunk_MN[:, is_alive_N]
         # A beaten row may itself beat another, but then so does the row that beat it.
         is_alive_N[is_alive_N] = ~np.triu(_is_beaten(chunk_MN, chunk_MN), k=1).any(axis=0)
@@ -59,7 +59,7 @@ def _by_chunks(sorted_NM: Floats, deadline: float) -> np.ndarray:
 
 def _is_beaten(better_MA: Floats, other_MB: Floats) -> np.ndarray:
     """Whether row a is no worse than row b in every measure, for each pair."""
-    is_beaten_AB = better_MA[0][:, None] <= other_MB[0][None, :]
+    is_beaten_AB = np.asarray(better_MA[0][:, None] <= other_MB[0][None, :])
     for better_A, other_B in zip(better_MA[1:], other_MB[1:], strict=True):
         is_beaten_AB &= better_A[:, None] <= other_B[None, :]
     return is_beaten_AB

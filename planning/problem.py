@@ -187,8 +187,14 @@ def aimed(problem: Problem, objective: str) -> Problem:
     weights = lookup(AIMS, objective, "objective")
     if not weights:
         return problem
-    rest = {"latency_weight": 0.0, "loading_weight": 0.0, "batch_weight": SECOND_TO_NONE**2}
-    return replace(problem, **(rest | dict(weights)))
+    return replace(
+        problem,
+        accuracy_weight=weights["accuracy_weight"],
+        cost_weight=weights["cost_weight"],
+        batch_weight=SECOND_TO_NONE**2,
+        latency_weight=weights.get("latency_weight", 0.0),
+        loading_weight=0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
