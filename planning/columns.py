@@ -89,6 +89,7 @@ def resources(problem: "Problem") -> Iterator[Resource]:
         if pool.most_memory_bytes is not None:
             yield Resource(f"memory of pool {pool.name}", memory_J * is_here_J, pool.most_memory_bytes)
     if problem.most_stage_replicas is not None:
+        stage_J = np.array([column.stage for column in columns])
         for stage in problem.stages:
-            is_here_J = np.array([column.stage == stage for column in columns], dtype=float)
+            is_here_J = np.asarray(stage_J == stage, dtype=float)
             yield Resource(f"replica limit of {stage}", is_here_J, problem.most_stage_replicas)
