@@ -171,7 +171,7 @@ def main() -> None:
     for stages, variants in ((2, 10), (4, 10), (10, 10), (20, 10), (20, 20)):
         compare(f"IPA sum {stages}x{variants}x7", lambda seed, s=stages, v=variants: pipeline(s, v, "sum", seed), every)  # type: ignore[misc]
     for stages in (2, 4, 6, 8, 10):
-        solvers = every if stages <= 4 else ("labels",)
+        solvers = every if stages <= 4 else ("labels", "highs")
         compare(f"IPA product {stages}x10x7", lambda seed, s=stages: pipeline(s, 10, "product", seed), solvers)  # type: ignore[misc]
     compare("InfAdapter 5 variants x 20 cores", resnets, every)
     sponge_trace()
