@@ -9,6 +9,7 @@ from typing import Self
 
 from ttamer.exits.active_heads import Heads, head_choices
 from ttamer.exits.costs import ExitCosts
+from ttamer.exits.decision import Decision, in_blocks
 from ttamer.exits.head_policy import HeadPolicy
 from ttamer.exits.parameters import Rows
 from ttamer.exits.sweep import Corner, corners
@@ -27,6 +28,15 @@ class TablePolicy(HeadPolicy):
 
     edges: Rows
     price: float
+
+    def decide(self, records: ExitRecords) -> Decision:
+        """What the walk over the active heads decides. Raises InputError for records of another number of exits."""
+        self.heads_K(records.exits)
+        return in_blocks(self.walk, records.confidence_NK)
+
+    def walk(self, confidence_NK: Floats) -> Decision:
+        """Where samples with these confidences stop and which exit answers."""
+        raise NotImplementedError
 
     @classmethod
     def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:

@@ -19,7 +19,7 @@ from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.sweep import Corner
 from ttamer.exits.table_policy import TablePolicy, rows_of
-from ttamer.profiles.records import ExitRecords
+from ttamer.profiles.records import ExitRecords, Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +39,13 @@ class DynamicIndex(TablePolicy):
         A = len(self.heads)
         require_tables(self.kind, self.heads, self.edges, [("loss", self.loss, A), ("index", self.index, A - 1)])
 
-    def decide(self, records: ExitRecords) -> Decision:
+    def walk(self, confidence_NK: Floats) -> Decision:
         """Each sample walks the active heads until its best loss is no higher than the next index."""
-        self.heads_K(records.exits)
-        stop_N, answer_N = np.empty((2, records.samples), dtype=np.int64)
-        left_N = np.arange(records.samples)
-        best_N, holder_N = np.full(records.samples, np.inf), np.zeros(records.samples, dtype=np.int64)
+        stop_N, answer_N = np.empty((2, len(confidence_NK)), dtype=np.int64)
+        left_N = np.arange(len(confidence_NK))
+        best_N, holder_N = np.full(len(confidence_NK), np.inf), np.zeros(len(confidence_NK), dtype=np.int64)
         for i, head in enumerate(self.heads):
-            bin_N = bin_of(records.confidence_NK[left_N, head], self.edges[i])
+            bin_N = bin_of(confidence_NK[left_N, head], self.edges[i])
             loss_N = np.asarray(self.loss[i])[bin_N]
             holder_N = np.where(loss_N <= best_N, head, holder_N)  # of equal losses the deeper head's answer
             best_N = np.minimum(loss_N, best_N)

@@ -37,13 +37,12 @@ class NoRecall(TablePolicy):
     def __post_init__(self) -> None:
         require_tables(self.kind, self.heads, self.edges, [("gain", self.gain, len(self.heads) - 1)])
 
-    def decide(self, records: ExitRecords) -> Decision:
+    def walk(self, confidence_NK: Floats) -> Decision:
         """Each sample walks the active heads until going on gains nothing."""
-        self.heads_K(records.exits)
-        stop_N = np.full(records.samples, self.heads[-1], dtype=np.int64)
-        left_N = np.arange(records.samples)
+        stop_N = np.full(len(confidence_NK), self.heads[-1], dtype=np.int64)
+        left_N = np.arange(len(confidence_NK))
         for head, edges, gain in zip(self.heads, self.edges, self.gain, strict=False):
-            bin_N = bin_of(records.confidence_NK[left_N, head], edges)
+            bin_N = bin_of(confidence_NK[left_N, head], edges)
             stops_N = np.asarray(gain)[bin_N] <= TIE
             stop_N[left_N[stops_N]] = head
             left_N = left_N[~stops_N]

@@ -4,42 +4,16 @@ Axes: N samples, K exits (shallow to deep, the last is the backbone's own classi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ttamer.exits.costs import ExitCosts
-from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import ExitRecords, Ints
+from ttamer.exits.decision import Decision
+from ttamer.profiles.records import ExitRecords
 
 __all__ = ["Decision", "ExitCosts", "Policy"]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Where each sample stops and which exit answers; answer < stop is recall.
-
-    evaluated_NK: the heads evaluated for each sample, where that depends on the sample; None where every head the
-    policy evaluates is evaluated when passed. Raises InputError if an answer lies beyond its stop.
-    """
-
-    stop_N: Ints
-    answer_N: Ints
-    evaluated_NK: NDArray[np.bool_] | None = None
-
-    def __post_init__(self) -> None:
-        if self.stop_N.shape != self.answer_N.shape or (self.answer_N > self.stop_N).any():
-            raise InputError("a decision answers with an exit that was never reached")
-        if self.evaluated_NK is not None and len(self.evaluated_NK) != len(self.stop_N):
-            raise InputError(f"{len(self.evaluated_NK)} rows of evaluated heads for {len(self.stop_N)} samples")
-
-    def heads_NK(self, heads_K: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The heads evaluated for each sample; heads_K: those the policy evaluates when passed."""
-        if self.evaluated_NK is not None:
-            return self.evaluated_NK
-        return np.asarray(heads_K & (np.arange(len(heads_K)) <= self.stop_N[:, np.newaxis]))
 
 
 class Policy(Protocol):

@@ -55,15 +55,14 @@ class RecordRecall(TablePolicy):
                 remedy="0 answers here, 1 answers earlier (not at the first head), 2 goes on (not at the last)",
             )
 
-    def decide(self, records: ExitRecords) -> Decision:
+    def walk(self, confidence_NK: Floats) -> Decision:
         """Each sample walks the active heads until its cell answers."""
-        self.heads_K(records.exits)
-        stop_N, answer_N = np.empty((2, records.samples), dtype=np.int64)
-        left_N = np.arange(records.samples)
-        best_N, holder_N = np.full(records.samples, np.inf), np.zeros(records.samples, dtype=np.int64)
+        stop_N, answer_N = np.empty((2, len(confidence_NK)), dtype=np.int64)
+        left_N = np.arange(len(confidence_NK))
+        best_N, holder_N = np.full(len(confidence_NK), np.inf), np.zeros(len(confidence_NK), dtype=np.int64)
         tables = zip(self.heads, self.edges, self.loss, ((), *self.earlier_edges), self.action, strict=True)
         for head, edges, loss, earlier_edges, action in tables:
-            bin_N = bin_of(records.confidence_NK[left_N, head], edges)
+            bin_N = bin_of(confidence_NK[left_N, head], edges)
             action_N = np.asarray(action)[_cell(bin_N, best_N, earlier_edges)]
             stops_N = action_N != GO_ON
             answer_N[left_N[stops_N]] = np.where(action_N == ANSWER, head, holder_N)[stops_N]

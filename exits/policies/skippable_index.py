@@ -17,7 +17,7 @@ from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.table_policy import TablePolicy, rows_of
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import ExitRecords
+from ttamer.profiles.records import ExitRecords, Floats
 
 PRICES = np.logspace(-3, 0, 12)  # a solution costs a hundred times one without skipping
 
@@ -50,24 +50,22 @@ class SkippableIndex(TablePolicy):
         if not set(self.grid).issuperset(value for row in self.loss for value in row):
             raise InputError(f"grid of {self.kind} lacks a loss", remedy="fit the policy anew")
 
-    def decide(self, records: ExitRecords) -> Decision:
+    def walk(self, confidence_NK: Floats) -> Decision:
         """Each sample jumps from head to head until the table stops it."""
-        self.heads_K(records.exits)
-        evaluated_NK = np.zeros((records.samples, records.exits), dtype=np.bool_)
-        next_N = np.full(records.samples, self.first)
-        best_N, answer_N = np.full(records.samples, np.inf), np.zeros(records.samples, dtype=np.int64)
-        stop_N = np.zeros(records.samples, dtype=np.int64)
-        grid_G = np.asarray(self.grid)
+        evaluated_KN = np.zeros((confidence_NK.shape[1], len(confidence_NK)), dtype=np.bool_)
+        next_N = np.full(len(confidence_NK), self.first, dtype=np.int16)
+        best_N = np.full(len(confidence_NK), len(self.grid), dtype=np.int32)  # places on the grid; nothing seen yet
+        answer_N, stop_N = np.zeros((2, len(confidence_NK)), dtype=np.int64)
         for head, (edges, loss, step) in enumerate(zip(self.edges, self.loss, self.next_head, strict=True)):
-            here_N = np.flatnonzero(next_N == head)
-            evaluated_NK[here_N, head] = True
-            bin_N = bin_of(records.confidence_NK[here_N, head], edges)
-            loss_N = np.asarray(loss)[bin_N]
-            answer_N[here_N] = np.where(loss_N <= best_N[here_N], head, answer_N[here_N])
-            best_N[here_N] = np.minimum(loss_N, best_N[here_N])
-            stop_N[here_N] = head
-            next_N[here_N] = np.asarray(step)[bin_N * len(grid_G) + np.searchsorted(grid_G, best_N[here_N])]
-        return Decision(stop_N, answer_N, evaluated_NK)
+            evaluated_KN[head] = next_N == head
+            here_N = np.flatnonzero(evaluated_KN[head])
+            bin_N = bin_of(confidence_NK[here_N, head], edges)
+            loss_N, best = np.searchsorted(self.grid, loss).astype(np.int32)[bin_N], best_N[here_N]
+            answer_N[here_N[loss_N <= best]] = head
+            best = np.minimum(loss_N, best)
+            best_N[here_N], stop_N[here_N] = best, head
+            next_N[here_N] = np.asarray(step, dtype=np.int16)[bin_N * len(self.grid) + best]
+        return Decision(stop_N, answer_N, evaluated_KN.T)
 
     @classmethod
     def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:

@@ -263,3 +263,18 @@ def test_the_calibrated_losses_promise_more_than_recall_keeps() -> None:
     chain = fit_chain(calibration, policy.heads)
     promised = solve_line(chain.priced(costs.step_shares(policy.heads), policy.price)).expected_loss
     assert 1 - evaluate(policy, records, costs).accuracy > promised + 0.02
+
+
+@pytest.mark.parametrize("samples", [3, 5000])
+def test_an_edge_belongs_to_the_bin_above_it_however_many_samples_there_are(samples: int) -> None:
+    confidence_N = np.tile([0.2, 0.6, 0.95], samples)[:samples]
+    np.testing.assert_array_equal(bin_of(confidence_N, (0.6, 0.9)), np.tile([0, 1, 2], samples)[:samples])
+
+
+def test_samples_are_decided_alike_in_blocks_and_at_once() -> None:
+    records = plausible_records(31, 70_000)
+    for kind in (DynamicIndex, NoRecall, RecordRecall):
+        policy = kind.solver(CALIBRATION, even_costs(), (1, 3, 5))(0.2)
+        decision, at_once = policy.decide(records), policy.walk(records.confidence_NK)
+        np.testing.assert_array_equal(decision.stop_N, at_once.stop_N)
+        np.testing.assert_array_equal(decision.answer_N, at_once.answer_N)
