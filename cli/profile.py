@@ -57,13 +57,27 @@ def run(
     import_quantile: Annotated[
         str, typer.Option(metavar="PERCENT", help="What the imported latencies are the quantile of.")
     ] = "99%",
+    policy: Annotated[
+        str | None,
+        typer.Option(metavar="KIND|FILE", help="Run one fitted model under this exit policy, or a plan's, on --data."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="With --policy: what the model was fitted on.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(metavar="N", min=1, help="With --policy: how many test samples are run.")
+    ] = 256,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="With --policy: scale images to the model's input size.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
     profile: ProfileName = "local",
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Measure the latency of models by batch size and cores: whole, stage by stage and head by head.
 
-    A stopped run goes on where it was when the same command is given again.
+    A stopped run goes on where it was when the same command is given again. With --policy, a model that was fitted and
+    profiled runs on real samples and really exits; what it takes is printed beside what a plan expects of it.
 
     Example: ttamer profile resnet18 bert-mini --quick
     """
@@ -78,6 +92,18 @@ def run(
         if models:
             raise InputError(f"--import takes its models from {import_file}", remedy="leave the model names out")
         import_into(profile_folder(profile), import_file, import_quantile, device.value, format)
+        return
+    if policy is not None:
+        from ttamer.cli import runtime
+
+        if len(models or ()) != 1:
+            raise InputError(f"--policy {policy} belongs to one model", remedy="name that model alone")
+        wish = runtime.Wish(
+            model=(models or [""])[0], policy=policy, data=data, samples=samples, device=device.value, quick=quick,
+            resize=resize, batches=None if batches is None else integers(batches, "--batches"),
+            cores=None if cores is None else integers(cores, "--cores"),
+        )  # fmt: skip
+        runtime.run(wish, profile_folder(profile), format)
         return
     if weights and len(models or ()) != 1:
         raise InputError(
@@ -95,8 +121,8 @@ def run(
     request = _request(
         folder.name,
         chosen,
-        integers(batches or (QUICK_BATCHES if quick else DEFAULT_BATCHES), "--batches"),
-        integers(cores, "--cores") if cores else None,
+        integers((QUICK_BATCHES if quick else DEFAULT_BATCHES) if batches is None else batches, "--batches"),
+        None if cores is None else integers(cores, "--cores"),
         device.value,
         quick,
         verdicts,
@@ -126,8 +152,8 @@ def _as_before(
 
     keys = [point.key for point in known.latency if point.key.model in models]
     if keys:
-        batches = batches or ",".join(map(str, sorted({key.batch for key in keys})))
-        cores = cores or ",".join(map(str, sorted({key.cores for key in keys})))
+        batches = batches if batches is not None else ",".join(map(str, sorted({key.batch for key in keys})))
+        cores = cores if cores is not None else ",".join(map(str, sorted({key.cores for key in keys})))
         budgets_s = {point.evidence.get("budget_s", 0.0) for point in known.latency if point.key.model in models}
         quick = quick or min(budgets_s) < BUDGETS["default"].group_s
     return batches, cores, quick

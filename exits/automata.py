@@ -70,12 +70,11 @@ class AutomatonWalk:
     def decide(self, place: int, rows: Sequence[int], confidences: Sequence[float]) -> list[int]:
         """The same from the confidences: a search among the edges and a look into the table for each row."""
         edges, codes, states = self.automaton.edges[place], self.automaton.codes[place], self.states
-        answers = [
-            codes[states[row]][bisect_right(edges, confidence)]
-            for row, confidence in zip(rows, confidences, strict=True)
-        ]
-        for row, answer in zip(rows, answers, strict=True):
+        answers = []
+        for row, confidence in zip(rows, confidences, strict=True):
+            answer = codes[states[row]][bisect_right(edges, confidence)]
             states[row] = ~answer
+            answers.append(answer)
         return answers
 
 

@@ -23,12 +23,12 @@ class Answers:
     """What a batch was answered, row by row.
 
     logits_BV: of the exit that answers, on the model's device. stop_B, answer_B: the exit that ended the row's way and
-    the exit that answers, on the CPU. whole_BV: the last exit's logits where the trunk ran on (release), else None.
+    the exit that answers. whole_BV: the last exit's logits where the trunk ran on (release), else None.
     """
 
     logits_BV: Tensor
-    stop_B: Tensor
-    answer_B: Tensor
+    stop_B: tuple[int, ...]
+    answer_B: tuple[int, ...]
     whole_BV: Tensor | None = None
 
     @property
@@ -50,7 +50,7 @@ class ExitingModel(nn.Module):
         self.staged, self.policy, self.release = staged, policy, release
         self.decider = decider_of(policy, staged.exits)
         self._served = 0
-        self._place = {head: place for place, head in enumerate(self.decider.heads)}
+        self._places = [self.decider.heads.index(k) if k in self.decider.heads else None for k in range(staged.exits)]
 
     @torch.inference_mode()
     def forward(
@@ -64,13 +64,14 @@ class ExitingModel(nn.Module):
         """
         state = self._first_state(inputs)
         way = _Way(self, self._numbered(len(state[0]), numbers), on_answer)
-        for k in range(self.staged.exits):
-            state = self.staged.run_stage(k, state)
-            if k in self._place and way.left:
-                state = way.ask(k, state)
-            if not way.left and not self.release:
+        release, run_stage = self.release, self.staged.run_stage
+        for k, place in enumerate(self._places):
+            state = run_stage(k, state)
+            if place is not None and way.left:
+                state = way.ask(k, place, state)
+            if not way.left and not release:
                 break
-        return way.answers(self._whole(way, state) if self.release else None)
+        return way.answers(self._whole(way, state) if release else None)
 
     def _numbered(self, rows: int, numbers: Sequence[int] | None) -> Sequence[int]:
         if numbers is None:
@@ -109,29 +110,28 @@ class _Way:
         rows = len(numbers)
         self.left: Sequence[int] = range(rows)
         self.seen: dict[int, tuple[Sequence[int], Tensor]] = {}
-        self._model, self._rows, self._on_answer = model, rows, on_answer
-        self._walk = model.decider.walk(numbers)
+        self._run_head, self._release, self._on_answer = model.staged.run_head, model.release, on_answer
+        self._rows, self._walk = range(rows), model.decider.walk(numbers)
         self._stop, self._answer = [0] * rows, [0] * rows
         self._answered: list[tuple[Sequence[int], Tensor]] = []
 
-    def ask(self, k: int, state: State) -> State:
+    def ask(self, k: int, place: int, state: State) -> State:
         """The state of the rows that go on (of all rows if they are only released) after head k has spoken."""
-        place, release = self._model._place[k], self._model.release
         asked = self._walk.asked(place, self.left)
         if not asked:
             return state
-        present: Sequence[int] = range(self._rows) if release else self.left
-        logits_BV = self._model.staged.run_head(k, _chosen(state, present, asked))
+        present = self._rows if self._release else self.left
+        logits_BV = self._run_head(k, _chosen(state, present, asked))
         self.seen[k] = (asked, logits_BV)
         answers = self._walk.step(place, asked, logits_BV)
-        answered = {row: answer for row, answer in zip(asked, answers, strict=True) if answer >= 0}
-        if not answered:
+        if max(answers) < 0:
             return state
+        answered = {row: answer for row, answer in zip(asked, answers, strict=True) if answer >= 0}
         for row, answer in answered.items():
             self._stop[row], self._answer[row] = k, answer
         self._tell(answered)
         before, self.left = self.left, [row for row in self.left if row not in answered]
-        return state if release or not self.left else _chosen(state, before, self.left)
+        return state if self._release or not self.left else _chosen(state, before, self.left)
 
     def _tell(self, answered: dict[int, int]) -> None:
         """Keep the logits of rows that are answered, exit by exit, and tell them."""
@@ -148,10 +148,10 @@ class _Way:
         first = self._answered[0][1]
         logits_BV = first
         if len(self._answered) > 1:
-            logits_BV = first.new_empty((self._rows, first.shape[1]))
+            logits_BV = first.new_empty((len(self._rows), first.shape[1]))
             for rows, part_BV in self._answered:
                 logits_BV.index_copy_(0, torch.tensor(rows, device=first.device), part_BV)
-        return Answers(logits_BV, torch.tensor(self._stop), torch.tensor(self._answer), whole_BV)
+        return Answers(logits_BV, tuple(self._stop), tuple(self._answer), whole_BV)
 
 
 def _chosen(state: State, present: Sequence[int], rows: Sequence[int]) -> State:

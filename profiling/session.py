@@ -69,18 +69,24 @@ def run_task(task: Task, emit: Emit) -> None:
             emit("group_done", batch=batch)
 
 
-def load_target(task: Task) -> LoadedTarget:
-    """The target a task names. Raises InputError if it cannot be imported, built or run."""
+def factory_of(task: Task) -> Callable[..., Any]:
+    """The function that builds what a task measures. Raises InputError if it cannot be imported."""
     module, _, function = task.factory.partition(":")
     try:
-        factory = getattr(importlib.import_module(module), function)
+        factory: Callable[..., Any] = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise InputError(f"{task.model!r} cannot be built: {error}", remedy=f"check {task.factory}") from error
+    return factory
+
+
+def load_target(task: Task) -> LoadedTarget:
+    """The target a task names. Raises InputError if it cannot be imported, built or run."""
+    factory = factory_of(task)
     start_s = time.perf_counter()
-    with _clear_failures(task.model, "it was built"):
+    with clear_failures(task.model, "it was built"):
         target: Target = factory(**task.arguments, device=task.device)
         spec = replace(target.spec, name=task.model)
-    with _clear_failures(task.model, "it answered for the first time"):
+    with clear_failures(task.model, "it answered for the first time"):
         logits = target.run_whole(target.example(1))
         DEVICES[task.device].synchronize()
     load_time_s = time.perf_counter() - start_s
@@ -95,7 +101,7 @@ def group_parts(loaded: LoadedTarget, batch: int, device: Device) -> list[Part]:
     """
     target, spec = loaded.target, loaded.spec
     parts: list[Part] = []
-    with _clear_failures(spec.name, f"it ran a batch of {batch}"):
+    with clear_failures(spec.name, f"it ran a batch of {batch}"):
         state = first = target.example(batch)
         check_logits(target.run_whole(first), spec, batch, "the whole model")
         parts.append(_part("whole", WHOLE, device, target.run_whole, first))
@@ -141,7 +147,7 @@ def _measure(
     todo = [part for part in parts if (part.part, part.exit) not in done]
     budget = Budget(**task.budget)
     before = read_interference(task.cpus, time.monotonic())
-    with _clear_failures(task.model, f"it ran a batch of {batch}"), _without_garbage_collection():
+    with clear_failures(task.model, f"it ran a batch of {batch}"), without_garbage_collection():
         timings = measure_group(
             todo, reference, parts[0].call, budget, keep=KEEP[task.device], time_calls=time_calls, now=time.monotonic
         )
@@ -189,7 +195,8 @@ def _part(part: str, exit: int, device: Device, function: Callable[..., object],
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
+    """Collect no garbage inside the block: a collection in a timed call would be counted as the model's."""
     gc.collect()
     gc.disable()
     try:
@@ -199,7 +206,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 @contextmanager
-def _clear_failures(model: str, moment: str) -> Iterator[None]:
+def clear_failures(model: str, moment: str) -> Iterator[None]:
     """Turn what a model raises into one sentence with a remedy."""
     try:
         yield

@@ -12,6 +12,7 @@ class Task:
 
     cpus: those the process binds itself to; threads: of its numeric libraries. budget: fields of a Budget.
     groups: (batch, parts to leave out because they are measured already), by ascending batch.
+    measure: `parts` of a Target, or a `workload` as a whole.
     """
 
     model: str
@@ -24,6 +25,7 @@ class Task:
     threads: int
     budget: Mapping[str, Any]
     groups: tuple[tuple[int, tuple[tuple[str, int], ...]], ...]
+    measure: str = "parts"
 
     def to_json(self) -> str:
         """The task as one line."""

@@ -30,12 +30,13 @@ def _run(task: Task, emit: Callable[..., None]) -> int:
 
     from ttamer.profiles.errors import InputError
     from ttamer.profiling.session import run_task
+    from ttamer.profiling.workload import run_workload
 
     torch.set_num_threads(task.threads)
     torch.set_num_interop_threads(1)
     check_binding(task.cpus, task.threads, torch.get_num_threads())
     try:
-        run_task(task, emit)
+        (run_workload if task.measure == "workload" else run_task)(task, emit)
     except InputError as error:
         emit("failed", message=error.message, remedy=error.remedy)
         return 3

@@ -77,3 +77,29 @@ def make_dying_once(*, device: str, marker: str) -> TinyTarget:
         Path(marker).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return TinyTarget(8, device)
+
+
+class TinyWorkload:
+    """Four samples answered in two ways; it counts its calls."""
+
+    ways = ("early", "late")
+
+    def __init__(self, fails: bool) -> None:
+        self.fails = fails
+        self.calls = {way: [0] * 4 for way in self.ways}
+
+    def batches(self, batch: int) -> int:
+        return 4 // batch
+
+    def run(self, way: str, batch: int, index: int) -> Any:
+        if self.fails and batch > 1:
+            raise RuntimeError("too large")
+        self.calls[way][index] += 1
+        return torch.ones(batch, 2)
+
+    def report(self) -> dict[str, Any]:
+        return {"calls": self.calls}
+
+
+def make_workload(*, device: str, fails: bool = False) -> TinyWorkload:
+    return TinyWorkload(fails)

@@ -28,13 +28,13 @@ def model() -> CountingModel:
 
 def test_rows_that_stop_leave_and_the_others_go_on(model: CountingModel) -> None:
     answers = ExitingModel(model, ConfidenceThreshold(0.9))(ROWS)
-    assert answers.stop_B.tolist() == answers.answer_B.tolist() == [0, 2, 3, 1]
+    assert answers.stop_B == answers.answer_B == (0, 2, 3, 1)
     assert model.stages == model.asked == [(0, 4), (1, 3), (2, 2), (3, 1)]
 
 
 def test_after_the_last_row_has_stopped_the_trunk_runs_no_further(model: CountingModel) -> None:
     answers = ExitingModel(model, ConfidenceThreshold(0.9))(ROWS[:1])
-    assert answers.stop_B.tolist() == [0]
+    assert answers.stop_B == (0,)
     assert model.stages == model.asked == [(0, 1)]
 
 
@@ -47,7 +47,7 @@ def test_only_the_heads_of_the_policy_are_asked(model: CountingModel) -> None:
 @pytest.mark.parametrize(("policy", "exit"), [(LastExit(), 3), (FixedExit(1), 1)])
 def test_a_policy_of_one_exit_asks_one_head(model: CountingModel, policy: LastExit | FixedExit, exit: int) -> None:
     answers = ExitingModel(model, policy)(ROWS)
-    assert answers.stop_B.tolist() == [exit] * 4
+    assert answers.stop_B == (exit,) * 4
     assert model.asked == [(exit, 4)]
     assert model.stages == [(k, 4) for k in range(exit + 1)]
 
@@ -70,8 +70,8 @@ def test_a_recalled_answer_brings_the_logits_of_the_earlier_head() -> None:
     wrong = [[False] * 4, [False] * 4, [True] * 4, [False] * 4]
     model = CountingModel(sure_logits(CONFIDENCE, wrong))
     answers = ExitingModel(model, recalling())(ROWS)
-    assert answers.stop_B.tolist() == [2] * 4
-    assert answers.answer_B.tolist() == [0, 2, 2, 1]
+    assert answers.stop_B == (2,) * 4
+    assert answers.answer_B == (0, 2, 2, 1)
     assert torch.equal(answers.logits_BV, model.backbone.logits_KNV[answers.answer_B, ROWS])
     assert model.stages == [(0, 4), (1, 4), (2, 4)]
 
@@ -84,7 +84,7 @@ def test_release_answers_as_early_but_the_trunk_runs_on_with_every_row(model: Co
 
     answers = ExitingModel(model, ConfidenceThreshold(0.9), release=True)(ROWS, on_answer=note)
     assert told == [([0], 1), ([3], 2), ([1], 3), ([2], 4)]
-    assert answers.stop_B.tolist() == [0, 2, 3, 1]
+    assert answers.stop_B == (0, 2, 3, 1)
     assert model.stages == [(k, 4) for k in range(4)]
     assert answers.whole_BV is not None
     assert torch.equal(answers.whole_BV, model.backbone.logits_KNV[3])

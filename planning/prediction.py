@@ -1,0 +1,75 @@
+"""What a plan expects of a replica's batches, in numbers that can be measured: the mean and two quantiles.
+
+The mean is the planner's own law of shrinking batches; the quantiles are the simulator's draws from measured seconds.
+Axes: N samples, K exits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ttamer.planning.service_times import Paths, Timings
+from ttamer.planning.simulation.service import Curve, ExitCurves, StagedService
+from ttamer.profiles.profile import WHOLE, Profile
+from ttamer.profiles.records import Floats, Ints
+
+DRAWS = 4000  # batches: the p99 is then the 40th largest
+QUANTILE = 0.99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """Seconds until the last row of a full batch is answered."""
+
+    mean_s: float
+    p50_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Where a model runs, and how large its batches are."""
+
+    model: str
+    device: str
+    cores: int
+    batch: int
+
+
+def predict_exiting(
+    profile: Profile, setting: Setting, stop_N: Ints, heads_K: NDArray[np.bool_], rng: np.random.Generator
+) -> Predicted:
+    """Batches whose rows stop as recorded, independently of each other. Raises InputError for unmeasured settings."""
+    shares_K = np.bincount(stop_N, minlength=len(heads_K)) / len(stop_N)
+    timings = Timings(profile, setting.model, setting.device, setting.cores, QUANTILE)
+    paths = Paths(stop_share_K=shares_K, heads_K=tuple(heads_K.tolist()))
+    mean_s = float(timings.law(setting.batch, paths).mean_s_B[setting.batch])
+    stops = rng.choice(stop_N, DRAWS * setting.batch).tolist()
+    service = StagedService(_curves(profile, setting, heads_K), stops, setting.batch, rng)
+    ends = range(setting.batch, len(stops) + 1, setting.batch)
+    return _predicted(mean_s, np.array([service.serve(end - setting.batch, end) for end in ends]))
+
+
+def predict_whole(profile: Profile, setting: Setting, rng: np.random.Generator) -> Predicted:
+    """Batches of the whole model. Raises InputError for unmeasured settings."""
+    curve = _curve(profile, setting, "whole", WHOLE)
+    return _predicted(float(curve.mean_s(setting.batch)[setting.batch]), curve.draw_s(setting.batch, DRAWS, rng))
+
+
+def _predicted(mean_s: float, seconds: Floats) -> Predicted:
+    p50_s, p99_s = np.quantile(seconds, [0.5, QUANTILE]).tolist()
+    return Predicted(mean_s=mean_s, p50_s=p50_s, p99_s=p99_s)
+
+
+def _curves(profile: Profile, setting: Setting, heads_K: NDArray[np.bool_]) -> ExitCurves:
+    return ExitCurves(
+        stages=tuple(_curve(profile, setting, "stage", k) for k in range(len(heads_K))),
+        heads=tuple(_curve(profile, setting, "head", k) if is_asked else None for k, is_asked in enumerate(heads_K)),
+    )
+
+
+def _curve(profile: Profile, setting: Setting, part: str, exit: int) -> Curve:
+    return Curve.measured(
+        profile, setting.model, part, exit, device=setting.device, cores=setting.cores, up_to=setting.batch
+    )

@@ -1,0 +1,113 @@
+"""Measuring real work end to end: a workload answers given batches, one way or another, and every answer is timed.
+
+A batch's time depends on what is in it, so the same batches are answered again and again, and times are kept by batch.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from ttamer.profiling.budgets import Budget
+from ttamer.profiling.clock import Timing, time_calls
+from ttamer.profiling.devices import DEVICES
+from ttamer.profiling.interference import read_interference
+from ttamer.profiling.rounds import warm_up
+from ttamer.profiling.session import Emit, clear_failures, factory_of, library_facts, without_garbage_collection
+from ttamer.profiling.task import Task
+from ttamer.profiling.verdicts import judge
+
+TURN = 16  # batches answered one way before the next way has its turn: a machine's drift then meets all alike
+
+Run = Callable[[], object]
+
+
+class Workload(Protocol):
+    """Batches of real inputs, in memory and on the device, and the ways in which they can be answered."""
+
+    ways: Sequence[str]
+
+    def batches(self, batch: int) -> int:
+        """How many batches of that size there are."""
+        ...
+
+    def run(self, way: str, batch: int, index: int) -> object:
+        """Answer one of the batches of that size in one of the ways."""
+        ...
+
+    def report(self) -> Mapping[str, Any]:
+        """What was answered, as plain data."""
+        ...
+
+
+def run_workload(task: Task, emit: Emit) -> None:
+    """Load the workload a task names, time it at every batch size in every way, and tell it all.
+
+    Raises InputError if it cannot be built or run.
+    """
+    torch.manual_seed(0)
+    torch.set_flush_denormal(True)  # as in `run_task`: both are to be compared
+    with torch.inference_mode():
+        factory = factory_of(task)
+        with clear_failures(task.model, "it was built"):
+            workload: Workload = factory(**task.arguments, device=task.device)
+        emit("loaded", facts=library_facts())
+        for batch, _ in task.groups:
+            emit("group", batch=batch)
+            with clear_failures(task.model, f"it ran a batch of {batch}"), without_garbage_collection():
+                for timed in _measure(workload, task, batch):
+                    emit("timed", **timed)
+            emit("group_done", batch=batch)
+        emit("report", **workload.report())
+
+
+def _measure(workload: Workload, task: Task, batch: int) -> list[dict[str, Any]]:
+    runs = {way: _runs(workload, task.device, way, batch) for way in workload.ways}
+    before = read_interference(task.cpus, time.monotonic())
+    timings = take_turns(runs, Budget(**task.budget), time_calls=time_calls, now=time.monotonic)
+    after = read_interference(task.cpus, time.monotonic())
+    disturbance = after.evidence_since(before, len(task.cpus))
+    return [{"way": way, "batch": batch, **_summary(taken, disturbance, task.device)} for way, taken in timings.items()]
+
+
+def _runs(workload: Workload, device: str, way: str, batch: int) -> list[Run]:
+    def run(index: int) -> Run:
+        return DEVICES[device].finishing(lambda: workload.run(way, batch, index))
+
+    return [run(index) for index in range(workload.batches(batch))]
+
+
+def take_turns(
+    runs: Mapping[str, Sequence[Run]],
+    budget: Budget,
+    *,
+    time_calls: Callable[[Run, int], Timing],
+    now: Callable[[], float],
+) -> dict[str, list[list[Timing]]]:
+    """The timings of every run of every way, in passes over all of them until the budget's time a way is spent."""
+    timings: dict[str, list[list[Timing]]] = {way: [[] for _ in some] for way, some in runs.items()}
+    for some in runs.values():
+        warm_up(some[0], time_calls)
+    start_s, passes = now(), 0
+    while not passes or (passes < budget.max_rounds and now() - start_s < budget.group_s * len(runs)):
+        for first in range(0, max(map(len, runs.values())), TURN):
+            for way, some in runs.items():
+                for run, taken in zip(some[first : first + TURN], timings[way][first : first + TURN], strict=True):
+                    taken.append(time_calls(run, 1))
+        passes += 1
+    return timings
+
+
+def _summary(timings: Sequence[Sequence[Timing]], disturbance: Mapping[str, float], device: str) -> dict[str, Any]:
+    """Seconds of every batch while nobody else had the core (all of a batch's, if there are no such), and a verdict."""
+    everything = [timing for taken in timings for timing in taken]
+    evidence = {"half_width": 0.0, **disturbance}
+    if device == "cpu":
+        evidence["clean_share"] = sum(timing.is_clean for timing in everything) / len(everything)
+    kept = [[t.wall_s for t in taken if t.is_clean or device != "cpu"] for taken in timings]
+    return {
+        "seconds": [some or [timing.wall_s for timing in taken] for some, taken in zip(kept, timings, strict=True)],
+        "evidence": evidence,
+        "verdict": judge(evidence),
+    }
