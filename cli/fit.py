@@ -95,7 +95,7 @@ def run(
 
 
 def _shares(advance: Advance) -> "FitProgress":
-    return lambda what, share: advance(100 * share, 100, what)
+    return lambda what, share: advance(share, 1, what)
 
 
 def _update_profile(

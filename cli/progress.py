@@ -10,7 +10,10 @@ from ttamer.cli.render import say
 
 
 class Advance(Protocol):
-    """Reports progress: `done` of `total`, doing what, and the seconds left if they are known."""
+    """Reports progress: `done` of `total`, doing what, and the seconds left if they are known.
+
+    Of a total of 1, `done` is the share.
+    """
 
     def __call__(self, done: float, total: float, doing: str, remaining_s: float | None = None) -> None: ...
 
@@ -28,18 +31,20 @@ def progress(what: str) -> Iterator[Advance]:
 @contextmanager
 def _bar(what: str) -> Iterator[Advance]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[at]}"), TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, left="")
+        task = bar.add_task(what, total=None, at="", left="")
 
         def advance(done: float, total: float, doing: str, remaining_s: float | None = None) -> None:
             left = "" if remaining_s is None else f"{remaining_s:.0f} s left"
-            bar.update(task, completed=int(done), total=int(total), description=f"{what}: {doing}", left=left)
+            bar.update(
+                task, completed=done, total=total, description=f"{what}: {doing}", at=_at(done, total), left=left
+            )
 
         yield advance
 
@@ -52,6 +57,10 @@ def _lines(what: str, every_s: float = 10.0) -> Advance:
         if time.monotonic() - last >= every_s:
             last = time.monotonic()
             left = "" if remaining_s is None else f", {remaining_s:.0f} s left"
-            say(f"{what}: {doing} ({done:.0f} of {total:.0f}{left})")
+            say(f"{what}: {doing} ({_at(done, total)}{left})")
 
     return advance
+
+
+def _at(done: float, total: float) -> str:
+    return f"{100 * done:.0f} %" if total == 1 else f"{done:,.0f} of {total:,.0f}"

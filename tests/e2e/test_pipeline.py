@@ -264,6 +264,29 @@ def test_the_same_seed_simulates_the_same(here: Path) -> None:
     assert ttamer(*command, "--seed", "7").stdout == ttamer(*command, "--seed", "7").stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_tables_fit_a_terminal_of_80_columns(here: Path) -> None:
+    """In a terminal, tables fit its width, and progress leaves nothing behind in what is printed."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "ttamer", *PLAN], stdout=theirs, stderr=subprocess.PIPE, env=environment, check=True
+    )
+    os.close(theirs)
+    printed = os.read(ours, 1 << 16).decode().splitlines()
+    os.close(ours)
+    table = printed[: next(number for number, line in enumerate(printed) if line.startswith("Promise"))]
+    assert "exit policy" in table[1] or "policy" in table[2]
+    assert max(map(len, table)) <= 80
+    assert "wrote plan.yaml" in done.stderr.decode()
+
+
 @pytest.mark.slow
 def test_a_killed_profile_goes_on_where_it_was(tmp_path: Path) -> None:
     """Run as users do, in a process of its own, and end it as the kernel does when memory is short."""
