@@ -7,6 +7,7 @@ that its mean at every batch is the surface's bound.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ttamer.planning.candidates import Server, make_published, make_server
 from ttamer.planning.exit_choice import OperatingPoint
@@ -15,7 +16,7 @@ from ttamer.planning.queueing import ServiceLaw
 from ttamer.planning.service_times import Timings
 from ttamer.planning.surface import FEWEST_POINTS, Surface, fit_surface
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.profile import WHOLE, ImportedPoint, Profile
+from ttamer.profiles.profile import WHOLE, Profile
 
 MOST_STEPS = 64  # cores between the fewest and the most measured that are offered one by one; else powers of two
 
@@ -95,15 +96,12 @@ def _stretched(law: ServiceLaw, timings: Timings, surface: Surface, setting: Set
 
 def _measured_surface(profile: Profile, model: str, device: str) -> Surface:
     """The surface of mean seconds over every whole point of the model on the device."""
-    points = [
-        point
-        for point in profile.latency
-        if (point.key.model, point.key.part, point.key.device) == (model, "whole", device)
-    ]
-    return fit_surface(
-        [point.key.batch for point in points],
-        [point.key.cores for point in points],
-        [point.samples.mean_s() for point in points],
+    return _fitted(
+        tuple(
+            (point.key.batch, point.key.cores, point.samples.mean_s())
+            for point in profile.latency
+            if (point.key.model, point.key.part, point.key.device) == (model, "whole", device)
+        )
     )
 
 
@@ -112,8 +110,8 @@ def _published_between(
 ) -> Server:  # fmt: skip
     """Latency and seconds per batch (batch / throughput) each on a surface of its own."""
     points = profile.imported_points(point.spec.model, device)
-    latency = _surface_of(points, [one.latency_s for one in points])
-    busy = _surface_of(points, [one.batch / one.throughput_rps for one in points])
+    latency = _fitted(tuple((one.batch, one.cores, one.latency_s) for one in points))
+    busy = _fitted(tuple((one.batch, one.cores, one.batch / one.throughput_rps) for one in points))
     nearest = max((one for one in points if one.cores <= setting.cores), key=lambda one: (one.cores, one.batch))
     law = PublishedLaw(
         batch=setting.batch,
@@ -125,8 +123,10 @@ def _published_between(
     return replace(made, law=law, cores=setting.cores, batch=setting.batch, is_interpolated=True)
 
 
-def _surface_of(points: Sequence[ImportedPoint], seconds: Sequence[float]) -> Surface:
-    return fit_surface([one.batch for one in points], [one.cores for one in points], seconds)
+@lru_cache(maxsize=256)
+def _fitted(points: tuple[tuple[int, int, float], ...]) -> Surface:
+    """The surface through (batch, cores, seconds), fitted once for all settings between the points."""
+    return fit_surface(*(list(column) for column in zip(*points, strict=True)))
 
 
 def _steps(known: Sequence[int]) -> list[int]:

@@ -17,6 +17,7 @@ from ttamer.profiles.registry import lookup
 
 Status = Literal["optimal", "time-limited", "feasible", "infeasible"]
 Aggregation = Literal["sum", "mean", "product"]
+MOST_REPLICAS = 2**53  # whole numbers that doubles hold; no limit allows as many
 ROUNDING = 1e-12  # relative, of a load divided by a capacity: 0.3 rps need three replicas of 0.1 rps, not four
 
 
@@ -123,7 +124,8 @@ class Problem:
 
     def enough_of(self, j: int) -> int:
         """The replicas of column j that carry all the load."""
-        return max(1, int(-(-self.rate_rps * (1 - ROUNDING) // self.columns[j].capacity_rps)))
+        needed = -(-self.rate_rps * (1 - ROUNDING) // self.columns[j].capacity_rps)
+        return max(1, int(min(needed, MOST_REPLICAS)))
 
     def most_replicas_of(self, j: int) -> int:
         """Replicas of column j beyond which another never helps: they carry all the load, or a limit is reached."""

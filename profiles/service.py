@@ -1,10 +1,14 @@
 """The service: what a user wants served, how fast and under which load."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field
 
 from ttamer.profiles.schema import Document
+
+SMALLEST, LARGEST = 1e-9, 1e9  # of every quantity: a nanosecond, thirty years; solvers compute in doubles
+Weight = Annotated[float, Field(ge=0, le=LARGEST)]
+Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Stage(Document):
@@ -22,31 +26,31 @@ class Weights(Document):
     """How much one unit counts in the objective: accuracy as a fraction, cost in cores, or in money an hour if priced.
 
     The defaults say that a core is worth a tenth of a point of accuracy, and that of two plans
-    alike in both the one with the smaller batches is better. loading: of the longest load time that a change of
-    the running plan takes, as a share of the longest of all models.
+    alike in both the one with the smaller batches is better. loading: of a second of the longest load time
+    among what does not run already.
     """
 
-    accuracy: float = Field(default=1.0, ge=0)
-    cost: float = Field(default=1e-3, ge=0)
-    batch: float = Field(default=1e-6, ge=0)
-    loading: float = Field(default=0.0, ge=0)
+    accuracy: Weight = 1.0
+    cost: Weight = 1e-3
+    batch: Weight = 1e-6
+    loading: Weight = 0.0
 
 
 class Limits(Document):
     """Bounds on what a plan may use; None where there is none. cost_per_hour: money, by the prices."""
 
-    cores: PositiveInt | None = None
-    replicas: PositiveInt = 100
-    batch: PositiveInt | None = None
-    memory_bytes: PositiveInt | None = None
-    cost_per_hour: PositiveFloat | None = None
+    cores: Count | None = None
+    replicas: Count = 100
+    batch: Count | None = None
+    memory_bytes: int | None = Field(default=None, ge=1, le=2**63 - 1)
+    cost_per_hour: float | None = Field(default=None, ge=SMALLEST, le=LARGEST)
 
 
 class Prices(Document):
     """Money for an hour of one core, or of one device (a GPU); None where cost is counted in cores."""
 
-    core_hour: NonNegativeFloat | None = None
-    device_hour: NonNegativeFloat | None = None
+    core_hour: Weight | None = None
+    device_hour: Weight | None = None
 
 
 class Running(Document):
@@ -55,9 +59,9 @@ class Running(Document):
     stage: str
     model: str
     policy: str
-    cores: PositiveInt
-    batch: PositiveInt
-    replicas: PositiveInt
+    cores: Count
+    batch: Count
+    replicas: Count
 
 
 class Service(Document):
@@ -71,9 +75,9 @@ class Service(Document):
     ones, by a fitted surface. current: what runs today, for the weight of loading.
     """
 
-    slo_s: PositiveFloat
+    slo_s: float = Field(ge=SMALLEST, le=LARGEST)
     quantile: float = Field(default=0.99, gt=0, lt=1)
-    rate_rps: PositiveFloat
+    rate_rps: float = Field(ge=SMALLEST, le=LARGEST)
     stages: tuple[Stage, ...] = Field(default=(Stage(),), min_length=1)
     limits: Limits = Limits()
     weights: Weights = Weights()
@@ -81,7 +85,7 @@ class Service(Document):
     objective: Literal["weighted", "accuracy", "cost", "latency"] = "weighted"
     aggregation: Literal["product", "sum", "mean"] = "product"
     accuracy_scale: Literal["raw", "rank"] = "raw"
-    accuracy_floor: float | None = Field(default=None, ge=0)
+    accuracy_floor: float | None = Field(default=None, ge=0, le=LARGEST)
     max_drop: float = Field(default=1.0, ge=0, le=1)
     mix: bool = True
     device: Literal["cpu", "cuda"] = "cpu"

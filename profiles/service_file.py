@@ -8,13 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from ttamer.profiles.documents import load_yaml
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.schema import Document
-from ttamer.profiles.service import Prices, Running, Service, Stage, Weights
+from ttamer.profiles.service import Count, Prices, Running, Service, Stage, Weights
 from ttamer.profiles.units import parse_bytes, parse_duration_s, parse_fraction, parse_rate_rps
 
 Quantity = str | int | float  # a number without a unit is refused where it is parsed, with an example
@@ -24,10 +24,10 @@ DURATIONS, RATES, SIZES = ("s", "ms", "us"), ("rps", "rpm"), ("GiB", "MiB", "GB"
 class FileLimits(Document):
     """Bounds on what a plan may use."""
 
-    cores: PositiveInt | None = None
+    cores: Count | None = None
     memory: Quantity | None = None
-    replicas: PositiveInt = 100
-    batch: PositiveInt | None = None
+    replicas: Count = 100
+    batch: Count | None = None
     cost_per_hour: float | None = Field(default=None, gt=0)
 
 
