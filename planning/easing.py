@@ -35,32 +35,28 @@ def _lower_rate(service: Service, feasibility: Feasibility) -> Found:
 
 
 def _allow_cores(service: Service, feasibility: Feasibility) -> Found:
-    free = with_limits(service, cores=None).model_copy(update={"prices": Prices()})
     if service.limits.cost_per_hour is not None:  # it stands in prices, which cores are not counted in
-        free = with_limits(service, cores=None)
-        return _allow_count(service, feasibility, "cores", "core", free)
-    solution = feasibility.cheapest(free)
-    if solution.status == "infeasible":
-        return None
-    cores = round(-solution.objective)
-    return f"allow {count(cores, 'core')}", with_limits(service, cores=cores)
+        return _allow_count(service, feasibility, "cores", "core", PLENTY)
+    free = with_limits(service, cores=None).model_copy(update={"prices": Prices()})
+    solution = feasibility.cheapest_unmixed(free)
+    enough = None if solution.status == "infeasible" else round(-solution.objective)
+    return None if enough is None else _allow_count(service, feasibility, "cores", "core", enough)
 
 
 def _allow_replicas(service: Service, feasibility: Feasibility) -> Found:
-    return _allow_count(service, feasibility, "replicas", "replica", with_limits(service, replicas=PLENTY))
+    return _allow_count(service, feasibility, "replicas", "replica", PLENTY)
 
 
-def _allow_count(service: Service, feasibility: Feasibility, limit: str, noun: str, free: Service) -> Found:
-    """The smallest whole number that does as one of the limits."""
-    if not feasibility.is_feasible(free):
-        return None
+def _allow_count(service: Service, feasibility: Feasibility, limit: str, noun: str, most: int) -> Found:
+    """The smallest whole number up to the most that does as one of the limits."""
 
     def eased(number: int) -> Service:
         return with_limits(service, **{limit: number})
 
-    number = first_that(
-        lambda number: feasibility.is_feasible(eased(number)), getattr(service.limits, limit) + 1, PLENTY
-    )
+    if not feasibility.is_feasible(eased(most)):
+        return None
+    first = getattr(service.limits, limit) + 1
+    number = first_that(lambda number: feasibility.is_feasible(eased(number)), first, most)
     return None if number is None else (f"allow {count(number, noun)}", eased(number))
 
 
@@ -77,15 +73,15 @@ def _allow_memory(service: Service, feasibility: Feasibility) -> Found:
 
 
 def _allow_cost(service: Service, feasibility: Feasibility) -> Found:
-    solution = feasibility.cheapest(with_limits(service, cost_per_hour=None))
+    solution = feasibility.cheapest_unmixed(with_limits(service, cost_per_hour=None))
     if solution.status == "infeasible":
         return None
 
     def eased(step: int) -> Service:
         return with_limits(service, cost_per_hour=two_digits(step))
 
-    least = step_below(max(-solution.objective, 1e-9))
-    step = first_that(lambda step: feasibility.is_feasible(eased(step)), least, least + 2)
+    least, enough = step_above(service.limits.cost_per_hour or 1.0), step_above(max(-solution.objective, 1e-9)) + 1
+    step = first_that(lambda step: feasibility.is_feasible(eased(step)), least, enough)
     return None if step is None else (f"allow {two_digits(step):g} an hour", eased(step))
 
 

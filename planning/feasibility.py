@@ -6,6 +6,7 @@ and, where accuracy has a floor, answers no worse, can always stand in for the o
 Axes: N servers, P parts of the SLO, T tilts.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,9 +17,11 @@ from ttamer.planning.exit_choice import ROUNDING
 from ttamer.planning.law_table import LawTable, make_law_table
 from ttamer.planning.problem import Solution
 from ttamer.planning.queueing import ServiceLaw
+from ttamer.planning.valuation import price_of_core
 from ttamer.profiles.records import Floats
 from ttamer.profiles.service import Limits, Prices, Service, Weights
 
+FULL = 1 + 1e-9  # of a limit, with the rounding of sums
 INDIFFERENT = Weights(accuracy=0.0, cost=0.0, batch=0.0, loading=0.0)
 CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0, loading=0.0)
 
@@ -47,21 +50,41 @@ class Feasibility:
 
     def is_feasible(self, service: Service) -> bool:
         """Whether the service can be had."""
-        return self._solved(service, INDIFFERENT).status != "infeasible"
+        unmixed = service.model_copy(update={"mix": False})
+        if self._solved(unmixed, INDIFFERENT).status != "infeasible":
+            return True
+        return _may_need_mixing(service) and self._solved(service, INDIFFERENT).status != "infeasible"
 
-    def cheapest(self, service: Service) -> Solution:
-        """A plan of the least cost in the service's prices, which is the negated objective."""
-        return self._solved(service, CHEAPEST)
+    def cheapest_unmixed(self, service: Service) -> Solution:
+        """The plan of least cost in the service's prices without sharing loads; the cost is the negated objective."""
+        return self._solved(service.model_copy(update={"mix": False}), CHEAPEST)
+
+    def servers(self, service: Service) -> list[Server]:
+        """Everything that could serve the stages."""
+        return [server for stage in self._list(service) for server in stage.servers]
 
     def _solved(self, service: Service, weights: Weights) -> Solution:
+        if self._is_hopeless(service):
+            return Solution(status="infeasible")
         aim: dict[str, object] = {"weights": weights, "objective": "weighted", "accuracy_scale": "raw"}
         if service.accuracy_floor is None:
             aim["aggregation"] = "sum"
         return self.solve(service.model_copy(update=aim), self._needed_servers(service))
 
-    def servers(self, service: Service) -> list[Server]:
-        """Everything that could serve the stages."""
-        return [server for stage in self._list(service) for server in stage.servers]
+    def _is_hopeless(self, service: Service) -> bool:
+        """Whether even fractions of the best replicas, each with the most of the SLO, exceed the cores or replicas."""
+        most_cores, replicas, cores = _most_cores(service), 0.0, 0.0
+        share = 1.0 if len(service.stages) == 1 else (PARTS_OF_SLO - 1) / PARTS_OF_SLO
+        for stage in self._list(service):
+            if stage.laws is None:
+                return False
+            usable_N = stage.laws.capacity_N(service.slo_s * share) * (1 - service.headroom)
+            if not usable_N.any():
+                return True
+            cores_N = np.array([server.cores for server in stage.servers])
+            replicas += service.rate_rps / usable_N.max()
+            cores += service.rate_rps / (usable_N / cores_N).max()
+        return cores > most_cores * FULL or replicas > service.limits.replicas * FULL
 
     def _list(self, service: Service) -> list[StageServers]:
         key = what_servers_depend_on(service)
@@ -85,6 +108,26 @@ class Feasibility:
         if key not in self._needed:
             self._needed[key] = [server for stage in self._list(service) for server in _needed(stage, service)]
         return self._needed[key]
+
+
+def _may_need_mixing(service: Service) -> bool:
+    """Whether sharing a load could make room.
+
+    Without a floor and with only replicas limited, the largest capacity alone needs the fewest. Mixtures of several
+    stages whose accuracies multiply take too long to look for: what is named without them can be had all the same.
+    """
+    if not service.mix:
+        return False
+    if service.accuracy_floor is not None:
+        return len(service.stages) == 1 or service.aggregation != "product"
+    return service.limits.memory_bytes is not None or math.isfinite(_most_cores(service))
+
+
+def _most_cores(service: Service) -> float:
+    """The cores that the limits leave, by number and by money."""
+    limits, price = service.limits, price_of_core(service)
+    most = math.inf if limits.cores is None else float(limits.cores)
+    return min(most, limits.cost_per_hour / price) if limits.cost_per_hour is not None and price else most
 
 
 def what_servers_depend_on(service: Service) -> str:

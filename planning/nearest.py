@@ -10,6 +10,7 @@ from ttamer.planning.conflict import Demand, count, duration, irreducible, liste
 from ttamer.planning.easing import EASINGS
 from ttamer.planning.feasibility import Feasibility
 from ttamer.profiles.errors import InfeasibleError
+from ttamer.profiles.schema import Document
 from ttamer.profiles.service import Service
 
 
@@ -25,7 +26,7 @@ class Way:
 def infeasible(service: Service, feasibility: Feasibility) -> InfeasibleError:
     """The error for a service that cannot be had: which demands conflict, and how far each must give alone."""
     conflict = irreducible(service, feasibility.is_feasible)
-    ways = list(nearest(service, conflict, feasibility))
+    ways = list(nearest(service, conflict, feasibility)) or list(_together(service, conflict, feasibility))
     floor = f" with {_words_of('accuracy', conflict)}" if _words_of("accuracy", conflict) else ""
     asked = f"{rate(service.rate_rps)} within {duration(service.slo_s)} at p{100 * service.quantile:g}{floor}"
     return InfeasibleError(
@@ -42,6 +43,31 @@ def nearest(service: Service, conflict: Sequence[Demand], feasibility: Feasibili
             found = ease(service, feasibility)
             if found is not None:
                 yield Way(demand=name, words=found[0], service=found[1])
+
+
+def _together(service: Service, conflict: Sequence[Demand], feasibility: Feasibility) -> Iterator[Way]:
+    """Services with one demand of this conflict and one of the next eased, where one alone is not enough."""
+    eased = service
+    for demand in conflict:
+        eased = demand.without(eased)
+    if feasibility.is_feasible(eased):
+        return
+    for first in nearest(eased, irreducible(eased, feasibility.is_feasible), feasibility):
+        halfway = _with_changes(service, eased, first.service)
+        rest = irreducible(halfway, feasibility.is_feasible)
+        for second in nearest(halfway, rest, feasibility):
+            yield Way(demand=first.demand, words=f"{first.words} and {second.words}", service=second.service)
+
+
+def _with_changes(service: Service, before: Service, after: Service) -> Service:
+    """The service with what is changed between two others."""
+    limits = service.limits.model_copy(update=_changes(before.limits, after.limits))
+    return service.model_copy(update=_changes(before, after) | {"limits": limits})
+
+
+def _changes(before: Document, after: Document) -> dict[str, object]:
+    names = type(before).model_fields
+    return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
 
 
 def _reason(service: Service, conflict: Sequence[Demand], ways: Sequence[Way], feasibility: Feasibility) -> str:

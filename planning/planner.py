@@ -22,6 +22,7 @@ from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import Service, Stage
 
+MANY_CORES = 32  # up to which labels lists mixtures within a second
 PRECISION = 0.005  # relative, of the least latency of measured stages, which a bisection finds
 
 
@@ -37,7 +38,7 @@ def plan_service(
     servers = list_servers(service, profile, choices)
     plan = best_plan(service, profile, choices, servers, solver=solver, limits=limits)
     if plan is None:
-        raise infeasible(service, feasibility_of(service, profile, choices, servers, solver=solver))
+        raise infeasible(service, feasibility_of(service, profile, choices, servers))
     return plan
 
 
@@ -46,15 +47,16 @@ def feasibility_of(
     profile: Profile,
     choices: Sequence[ModelChoice],
     servers: Sequence[Server],
-    *,
-    solver: str | None = None,
 ) -> Feasibility:
     """Whether services that differ from this one in demands alone can be had."""
     levels = levels_of(profile, choices)
+
+    def solved(one: Service, some: Sequence[Server]) -> Solution:
+        many = one.limits.cores is None or one.limits.cores > MANY_CORES
+        return _solved(make_program(one, some, levels).problem, "highs" if one.mix and many else "labels")
+
     return Feasibility(
-        service, servers,
-        list_servers=lambda one: list_servers(one, profile, choices),
-        solve=lambda one, some: _solved(make_program(one, some, levels).problem, solver),
+        service, servers, list_servers=lambda one: list_servers(one, profile, choices), solve=solved
     )  # fmt: skip
 
 

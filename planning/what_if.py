@@ -33,7 +33,7 @@ class WhatIf:
     def feasibility(self, service: Service) -> Feasibility:
         """Whether services that differ from this one in demands alone can be had."""
         choices, servers = self._list(service)
-        return feasibility_of(service, self.profile, choices, servers, solver=self.solver)
+        return feasibility_of(service, self.profile, choices, servers)
 
     def plan(self, service: Service, keep: Keep | None = None) -> Plan | None:
         """The best verified plan, of the kept servers alone if asked so; None if there is none."""
