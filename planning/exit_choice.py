@@ -1,7 +1,8 @@
 """Which exit policies are worth being columns of the program: a handful of operating points of every model.
 
 Policies are fitted on calibration records and chosen on validation records. Of all settings of all kinds, the
-fastest at each of a few tolerated drops of accuracy survives, and the last exit always.
+fastest at each of a few tolerated drops of accuracy survives, one that clearly beats the last exit, and the last
+exit always.
 
 Axes: K exits.
 """
@@ -188,11 +189,15 @@ def _heads_are_measured(profile: Profile, model: str, device: str) -> bool:
 
 
 def _thin(evaluated: Sequence[Evaluated], last: Evaluated, max_drop: float) -> list[Evaluated]:
-    """The fastest on the frontier at each tolerated drop, fastest last; only those faster than the last exit."""
+    """The fastest on the frontier at each tolerated drop, fastest last; only those faster than the last exit.
+
+    The most accurate comes first if it beats the last exit by more than chance: the lower end of its interval does.
+    """
     reference, slowest = last.outcome.accuracy, last.outcome.mean_s
     assert slowest is not None
-    kept: list[Evaluated] = []
     best = pareto(evaluated)
+    better = [one for one in best if one.outcome.low > reference and (one.outcome.mean_s or slowest) < slowest]
+    kept = better[-1:]
     for drop in sorted({*(drop for drop in DROPS if drop <= max_drop), max_drop}):
         enough = [one for one in best if one.outcome.accuracy >= reference - drop - ROUNDING]
         faster = [one for one in enough if one.outcome.mean_s is not None and one.outcome.mean_s < slowest]

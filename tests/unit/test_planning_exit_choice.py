@@ -1,5 +1,6 @@
 """Operating points: policies fitted on calibration, chosen on validation, within the allowed drop."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,23 @@ def test_rows_are_planned_to_run_deeper_than_they_did_on_validation_records(prof
         planned_s = float(point.paths.stop_share_K @ costs.path_s_K(seen.heads_K))
         assert seen.mean_s is not None
         assert seen.mean_s <= planned_s < 1.5 * seen.mean_s
+
+
+def test_an_early_exit_that_beats_the_last_one_by_more_than_chance_competes(tmp_path: Path) -> None:
+    """As where a backbone was trained on little: its own classifier is weaker than a head before it."""
+    written = make_profile_folder(tmp_path, make_profile(), {"toy": 7})
+    for split in ("calibration", "validation"):
+        turned = read_records(written, "toy", split)
+        order = [1, 2, 3, 0]  # the weakest exit comes last
+        arrays = {
+            name: getattr(turned, name)[:, order]
+            for name in ("prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
+        }
+        replace(turned, **arrays).write(records_path(tmp_path, "toy", split))
+    points = points_of(written)
+    single_K = read_records(written, "toy", "validation").accuracy_K()
+    assert single_K[2] > single_K[3] + 0.1
+    assert max(point.accuracy or 0.0 for point in points) >= single_K[2]
 
 
 @pytest.mark.parametrize("max_drop", [0.0, 0.01, 0.1])
