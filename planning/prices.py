@@ -95,6 +95,7 @@ def _subgradients(stages: Sequence[StageOptions], weight: float) -> Iterator[_Tr
     """The trial prices of several resources, each step as long as the gap to the best choice known suggests."""
     price_D = np.zeros(stages[0].use_OD.shape[1])
     best, lowest, stretch = -np.inf, np.inf, 1.0
+    best_price_D, slope_D = price_D, np.zeros_like(price_D)  # stay so where numbers are too large to bound anything
     for _ in range(STEPS):
         trial = _try(stages, weight, price_D)
         yield trial
