@@ -3,6 +3,7 @@
 Heavy rooms are imported inside the commands, so that `--help` is instant.
 """
 
+import inspect
 import os
 import sys
 from typing import Annotated, Any
@@ -66,8 +67,13 @@ def root(
     """
 
 
+def _paragraphs(docstring: str) -> str:
+    """A docstring whose paragraphs are a line each, so that help breaks them where the terminal ends."""
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(docstring).split("\n\n"))
+
+
 for command in (profile, fit, plan, simulate, export, explain, compare, demo):
-    app.command(name=command.__name__.rpartition(".")[2])(command.run)
+    app.command(name=command.__name__.rpartition(".")[2], help=_paragraphs(command.run.__doc__ or ""))(command.run)
 
 
 def main() -> None:

@@ -35,6 +35,11 @@ def test_the_example_in_the_help_runs(name: str, here: Path) -> None:
             assert done.exit_code == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_paragraphs_in_the_help_break_at_the_end_of_the_terminal_alone(name: str) -> None:
+    assert all("\n" not in part for part in COMMANDS[name].help.split("\n\n"))
+
+
 def test_help_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     for command in [(), *((name,) for name in COMMANDS)]:
