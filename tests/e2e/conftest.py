@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.commands import FIT, PLAN, PROFILE, Pipeline, ttamer
 
+pytest.register_assert_rewrite("tests.e2e.bad_input")
+
 
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:

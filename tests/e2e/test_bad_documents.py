@@ -1,0 +1,195 @@
+"""Documents that are missing, damaged or of something else, and services that cannot be had."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bad_input import (
+    LATENCY,
+    LOCAL,
+    Bad,
+    check,
+    contents,
+    cut_in_half,
+    damaged_seconds,
+    edit,
+    inside,
+    measured_again,
+    nan_confidence,
+    remove,
+    write,
+)
+from tests.e2e.commands import PLAN, PROFILE, ttamer
+from ttamer.profiles.shelf import read_profile, records_path, write_profile
+
+SIMULATE = ("simulate", "plan.yaml", "--requests", "500")
+PLAN_FILE = Path("plan.yaml")
+
+
+DOCUMENTS = [
+    Bad(
+        name="no profile",
+        command=(*PLAN, "-p", "absent"),
+        says="there is no profile in profiles/absent",
+        remedy="run: ttamer profile --quick -p absent",
+    ),
+    Bad(
+        name="a profile without timings",
+        command=PLAN,
+        spoil=lambda: write_profile(LOCAL, replace(read_profile(LOCAL), latency=())) and None,
+        says="profile 'local' holds no finished model on cpu",
+        remedy="run: ttamer profile resnet20",
+    ),
+    Bad(
+        name="no plan to simulate",
+        command=("simulate", "absent.yaml"),
+        says="absent.yaml does not exist",
+        remedy="check the path",
+    ),
+    Bad(
+        name="no plan to export",
+        command=("export", "absent.yaml"),
+        says="absent.yaml does not exist",
+        remedy="check the path",
+    ),
+    Bad(
+        name="a plan cut short",
+        command=SIMULATE,
+        spoil=write(PLAN_FILE, b"format: ttamer/plan\nversion: 1\nservice: {slo_s: 0.2,\n"),
+        says="plan.yaml is not valid YAML at line 4",
+        remedy="restore it or write it anew",
+    ),
+    Bad(
+        name="a plan of which half is missing",
+        command=SIMULATE,
+        spoil=edit(PLAN_FILE, lambda content: content.pop("groups")),
+        says="plan.yaml: 'groups' is missing",
+        remedy="add it or write the document anew",
+    ),
+    Bad(
+        name="a plan that promises NaN",
+        command=SIMULATE,
+        spoil=edit(PLAN_FILE, inside("promise", latency_s=float("nan"))),
+        says="plan.yaml: promise.latency_s = nan: input should be a finite number",
+        remedy="correct it and try again",
+    ),
+    Bad(
+        name="a plan with an unknown key",
+        command=("export", "plan.yaml"),
+        spoil=edit(PLAN_FILE, inside("promise", latencys=1)),
+        says="plan.yaml: unknown key 'promise.latencys'",
+        remedy="did you mean 'latency_s'?",
+    ),
+    Bad(
+        name="a plan of a newer ttamer",
+        command=("export", "plan.yaml"),
+        spoil=edit(PLAN_FILE, inside(version=99)),
+        says="plan.yaml has version 99 of ttamer/plan; this ttamer reads up to 1",
+        remedy="install a newer ttamer",
+    ),
+    Bad(
+        name="some other YAML file",
+        command=("export", "plan.yaml"),
+        spoil=write(PLAN_FILE, b"replicas: 3\n"),
+        says="plan.yaml is not a ttamer document",
+        remedy="expected format ttamer/plan",
+    ),
+    Bad(
+        name="a document of another kind",
+        command=("simulate", "profiles/local/profile.yaml"),
+        says="profiles/local/profile.yaml is a ttamer/profile document",
+        remedy="give one of format ttamer/plan",
+    ),
+    Bad(
+        name="a profile cut short",
+        command=PLAN,
+        spoil=write(LOCAL / "profile.yaml", b"format: ttamer/profile\nversion: 1\nname: [local\n"),
+        says="profiles/local/profile.yaml is not valid YAML at line 4",
+        remedy="restore it or write it anew",
+    ),
+    Bad(
+        name="latencies cut short",
+        command=PLAN,
+        spoil=cut_in_half(LATENCY),
+        says="profiles/local/latency.parquet is not a readable Parquet file: ",
+        remedy="write it anew",
+    ),
+    Bad(
+        name="latencies that are gone",
+        command=PROFILE,
+        spoil=remove(LATENCY),
+        says="profiles/local/latency.parquet does not exist",
+        remedy="check the path",
+    ),
+    Bad(
+        name="a latency of nothing",
+        command=PLAN,
+        spoil=damaged_seconds,
+        says="profiles/local/latency.parquet: ",
+        remedy="measure the point again",
+    ),
+    Bad(
+        name="records cut short",
+        command=PLAN,
+        spoil=cut_in_half(records_path(LOCAL, "resnet20", "validation")),
+        says="profiles/local/records/resnet20.validation.parquet is not a readable Parquet file: ",
+        remedy="write it anew",
+    ),
+    Bad(
+        name="records that hold NaN",
+        command=PLAN,
+        spoil=nan_confidence,
+        says="exit records of 'resnet20' (calibration): confidence_NK holds NaN or infinity",
+        remedy="fit the heads again",
+    ),
+    Bad(
+        name="a plan for a profile that was measured again",
+        command=SIMULATE,
+        spoil=measured_again,
+        says="the plan was made from other measurements of resnet20 than profile 'local' holds",
+        remedy="plan anew on profile 'local'",
+    ),
+    Bad(
+        name="a plan for another machine",
+        command=SIMULATE,
+        spoil=edit(PLAN_FILE, inside("profile", machine="0123456789ab")),
+        says="the plan was made for machine 0123456789ab, profile 'local' is of ",
+        remedy="plan anew on profile 'local'",
+    ),
+    Bad(
+        name="a profile of another machine",
+        command=PROFILE,
+        spoil=edit(LOCAL / "profile.yaml", inside("machine", fingerprint="0123456789ab")),
+        says="profiles/local was measured on machine 0123456789ab (",
+        remedy="measure under another name: --profile NAME",
+    ),
+]
+
+
+@pytest.mark.parametrize("bad", [*DOCUMENTS], ids=lambda bad: bad.name)
+def test_is_refused_plainly_and_nothing_is_written(bad: Bad, here: Path) -> None:
+    check(bad, here)
+
+
+def test_an_impossible_slo_names_the_nearest_possible_one(here: Path) -> None:
+    before = contents(here)
+    done = ttamer("plan", "--slo", "10us", "--rate", "5rps")
+    assert done.exit_code == 3
+    assert done.stderr.startswith(
+        "ttamer: no plan serves 5rps within 0.01ms at p99: the SLO is too tight for any model, the fastest "
+    )
+    assert contents(here) == before
+    slo = done.stderr.partition("try: raise the SLO to ")[2].split()[0].rstrip(",;")
+    assert ttamer("plan", "--slo", slo, "--rate", "5rps").exit_code == 0
+
+
+def test_an_impossible_rate_names_the_nearest_possible_one(here: Path) -> None:
+    before = contents(here)
+    command = ("plan", "--slo", "100ms", "--cores", "1", "--rate")
+    done = ttamer(*command, "500000rps")
+    assert done.exit_code == 3
+    assert done.stderr.startswith("ttamer: no plan serves 500000rps within 100ms at p99: ")
+    assert contents(here) == before
+    rate = done.stderr.partition("lower the rate to ")[2].split()[0].rstrip(",;")
+    assert ttamer(*command, rate).exit_code == 0
