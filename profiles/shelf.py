@@ -90,7 +90,12 @@ def profile_option(folder: Path) -> str:
 
 
 def remeasuring(models: Iterable[str], verdict: str, folder: Path) -> str:
-    """The command that measures the points of these models anew which were given this verdict."""
+    """The command that measures the points of these models anew which were given this verdict.
+
+    A profile that comes with the package is of another machine: there the models are measured into one of the user's.
+    """
+    if folder.parent == SHIPPED:
+        return f"ttamer profile {' '.join(sorted(models))}"
     return f"ttamer profile {' '.join(sorted(models))} --remeasure {verdict}{profile_option(folder)}"
 
 
