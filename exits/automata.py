@@ -70,6 +70,10 @@ class AutomatonWalk:
     def decide(self, place: int, rows: Sequence[int], confidences: Sequence[float]) -> list[int]:
         """The same from the confidences: a search among the edges and a look into the table for each row."""
         edges, codes, states = self.automaton.edges[place], self.automaton.codes[place], self.states
+        if len(rows) == 1:  # half the time of the loop
+            answer = codes[states[rows[0]]][bisect_right(edges, confidences[0])]
+            states[rows[0]] = ~answer
+            return [answer]
         answers = []
         for row, confidence in zip(rows, confidences, strict=True):
             answer = codes[states[row]][bisect_right(edges, confidence)]
