@@ -1,0 +1,225 @@
+"""Models that really exit: what a decision costs beside a head, and predicted beside measured time at batch 1 and 8.
+
+Parts and whole batches are timed in turns in one process on one thread, by the CPU time of that thread: on a busy machine
+it is nearest to the wall time of a quiet one. `ttamer profile MODEL --policy P` does the same by wall clock.
+
+Without a folder resnet20 is fitted to digits; with one that holds vision/ and text/, resnet20 to CIFAR-10 and MiniLM to
+SST-2. Fits are kept in build/bench/runtime.
+
+Run: python -m benchmarks.runtime [../shared/data/real]
+"""
+
+import gc
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ttamer.cli.models import choose_model
+from ttamer.exits.automata import AutomatonWalk, confidences
+from ttamer.exits.costs import ExitCosts
+from ttamer.exits.deciding import decider_of
+from ttamer.exits.evaluate import best_within_drop, fit_candidates
+from ttamer.exits.trial import prepare_trial
+from ttamer.planning.prediction import Setting, predict_exiting, predict_whole
+from ttamer.profiles.profile import WHOLE, LatencyPoint, PointKey, Profile
+from ttamer.profiles.records import ExitRecords
+from ttamer.profiles.samples import Samples
+from ttamer.profiles.shelf import read_profile, records_path
+from ttamer.profiling.rounds import loops_for
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES, ROUNDS, SAMPLES = (1, 2, 4, 8), 12, 64
+MAX_DROP = 0.01
+KINDS = ("last-exit", "confidence-threshold", "dynamic-index", "record-recall")
+
+
+def fitted(name: str, data: str, *options: str) -> tuple[Profile, str]:
+    """The profile of a fit, made unless it is there, and the data's path."""
+    folder = ROOT / "build" / "bench" / "runtime" / name
+    if not (folder / "profile.yaml").is_file():
+        command = [sys.executable, "-m", "ttamer", "fit", *options, "--data", data, "-p", str(folder)]
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return read_profile(folder), data
+
+
+def cpu_s(call: Callable[[], object], loops: int = 1) -> float:
+    """Seconds of this thread's CPU for one call."""
+    began = time.thread_time_ns()
+    for _ in range(loops):
+        call()
+    return (time.thread_time_ns() - began) / loops / 1e9
+
+
+class Bench:
+    """One model, the timings of its parts, and its samples."""
+
+    def __init__(self, profile: Profile, data: str) -> None:
+        (self.model,) = profile.models
+        self.profile, self.data = profile, data
+        folder = profile.require_folder()
+        self.records = {
+            s: ExitRecords.read(records_path(folder, self.model, s)) for s in ("calibration", "validation", "test")
+        }
+        self.test = self.records["test"]
+        self.drawn_N = np.random.default_rng(0).permutation(self.test.samples)[:SAMPLES]
+        self.seconds: dict[tuple[str, int, int], list[float]] = {}
+        self.loops: dict[tuple[str, int, int], int] = {}
+
+    def trial(self, policy: Any) -> Any:
+        """The model under a policy, with its samples."""
+        return prepare_trial(
+            model=choose_model(self.model, self.profile).arguments, policy=policy.to_spec().model_dump(mode="json"),
+            data=self.data, samples=self.test.sample_N[self.drawn_N].tolist(), resize=False, device="cpu",
+        )  # fmt: skip
+
+    def time_parts(self, trial: Any) -> None:
+        """One round of all parts at all sizes, on the first samples."""
+        staged = trial._model.staged
+        for size in SIZES:
+            state = first = tuple(part[:size] for part in trial._inputs)
+            staged.run_whole(first)  # the caches hold another size's work
+            self._time("whole", WHOLE, size, lambda first=first: staged.run_whole(first))
+            for k in range(staged.exits):
+                before, state = state, staged.run_stage(k, state)
+                self._time("stage", k, size, lambda k=k, before=before: staged.run_stage(k, before))
+                self._time("head", k, size, lambda k=k, state=state: staged.run_head(k, state))
+
+    def _time(self, part: str, exit: int, size: int, call: Callable[[], object]) -> None:
+        key = part, exit, size
+        if key not in self.loops:
+            self.loops[key] = loops_for(min(cpu_s(call) for _ in range(3)))
+        self.seconds.setdefault(key, []).append(cpu_s(call, self.loops[key]))
+
+    def measured(self) -> Profile:
+        """The parts as a profile."""
+        points = tuple(
+            LatencyPoint(
+                key=PointKey(model=self.model, part=p, exit=k, device="cpu", dtype="float32", batch=b, cores=1),
+                samples=Samples(seconds), peak_memory_bytes=0, load_time_s=0.0,
+            )
+            for (p, k, b), seconds in self.seconds.items()
+        )  # fmt: skip
+        return Profile(name="bench", machine=self.profile.machine, models=self.profile.models, latency=points)
+
+    def costs(self) -> ExitCosts:
+        """Mean seconds of every stage and head at batch 1."""
+        K = self.test.exits
+        mean_s = {part: np.array([np.mean(self.seconds[part, k, 1]) for k in range(K)]) for part in ("stage", "head")}
+        return ExitCosts(mean_s["stage"], mean_s["head"])
+
+
+def compare(bench: Bench) -> None:
+    """Print predicted beside measured seconds for the setting of each kind that loses at most MAX_DROP."""
+    calibration, validation = bench.records["calibration"], bench.records["validation"]
+    first = fit_candidates(["last-exit"], calibration, ExitCosts(*np.ones((2, bench.test.exits))))[0]
+    plain = bench.trial(first)
+    for _ in range(3):
+        bench.time_parts(plain)
+    print_decision(bench, plain)
+    for kind in KINDS:
+        costs = bench.costs()
+        chosen = best_within_drop(fit_candidates([kind], calibration, costs), validation, costs, MAX_DROP).fitted
+        print_comparison(bench, chosen.policy, bench.trial(chosen))
+
+
+def print_comparison(bench: Bench, policy: Any, trial: Any) -> None:
+    """Time parts and batches in turns and print what came of it."""
+    taken: dict[tuple[str, int], list[float]] = {}
+    bench.seconds.clear()
+    for _ in range(ROUNDS):
+        bench.time_parts(trial)
+        for size in (1, 8):
+            for way in trial.ways:
+                runs = [lambda w=way, s=size, i=i: trial.run(w, s, i) for i in range(trial.batches(size))]
+                taken.setdefault((way, size), []).append(statistics.fmean(map(cpu_s, runs)))
+    measured, rng = bench.measured(), np.random.default_rng(0)
+    stop_N = policy.decide(bench.test).stop_N[bench.drawn_N]
+    for size in (1, 8):
+        setting = Setting(model=bench.model, device="cpu", cores=1, batch=size)
+        predicted = {
+            "exiting": predict_exiting(measured, setting, stop_N, policy.heads_K(bench.test.exits), rng).mean_s,
+            "whole": predict_whole(measured, setting, rng).mean_s,
+        }
+        for way, expected_s in predicted.items():
+            seen_s = statistics.median(taken[way, size])
+            print(
+                f"{bench.model:15} {policy.kind:21} {way:8} {size:5} {1e3 * expected_s:10.3f} {1e3 * seen_s:10.3f}"
+                f" {100 * (seen_s / expected_s - 1):+9.1f} %"
+            )
+
+
+def print_decision(bench: Bench, trial: Any) -> None:
+    """What deciding costs a row, beside a head at batch 1, for the richest policy: record-recall over all heads."""
+    staged = trial._model.staged
+    costs, calibration = bench.costs(), bench.records["calibration"]
+    recall = next(
+        one.policy
+        for one in fit_candidates(["record-recall"], calibration, costs)
+        if one.policy.heads_K(staged.exits).all()
+    )
+    decider = decider_of(recall, staged.exits)
+    state = staged.run_stage(0, tuple(part[:1] for part in trial._inputs))
+    logits, rows = staged.run_head(0, state), [0]
+    walk = decider.walk(rows)
+    assert isinstance(walk, AutomatonWalk)
+
+    def decide() -> None:
+        walk.states[0] = 0
+        walk.decide(0, rows, [0.5])
+
+    timed = {
+        "head 0 at batch 1": statistics.median(cpu_s(lambda: staged.run_head(0, state), 20) for _ in range(50)),
+        "its confidence": statistics.median(cpu_s(lambda: confidences(logits), 50) for _ in range(50)),
+        "the decision": statistics.median(cpu_s(decide, 50) for _ in range(50)),
+    }
+    head_s = timed["head 0 at batch 1"]
+    for what, seconds in timed.items():
+        print(f"{bench.model:15} {what:21} {1e6 * seconds:8.2f} us {100 * seconds / head_s:6.1f} % of a head")
+
+
+def benches(arguments: Sequence[str]) -> list[tuple[Profile, str]]:
+    """The fits to compare."""
+    if not arguments:
+        return [fitted("digits", "digits", "resnet20", "--size", "16", "--train-backbone")]
+    real = Path(arguments[0]).resolve()
+    weights = ("--weights", str(real / "vision/resnet20_cifar10.safetensors"), "--max-fit", "3000")
+    return [
+        fitted("cifar", str(real / "vision/cifar10.parquet"), "resnet20", *weights),
+        fitted(
+            "sst2",
+            str(real / "text/sst2.parquet"),
+            str(real / "text/minilm_l6_sst2"),
+            "--max-fit",
+            "1000",
+            "--tokens",
+            "64",
+        ),
+    ]
+
+
+def main() -> None:
+    """Print decision costs and comparisons of every fit."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    found = benches(sys.argv[1:])
+    gc.disable()
+    print(f"load average {os.getloadavg()[0]:.1f} before; CPU seconds of one thread")
+    print(
+        f"{'model':15} {'policy':21} {'run':8} {'batch':>5} {'predicted':>10} {'measured':>10} {'difference':>11}   ms"
+    )
+    with torch.inference_mode():
+        for profile, data in found:
+            compare(Bench(profile, data))
+    print(f"load average {os.getloadavg()[0]:.1f} after")
+
+
+if __name__ == "__main__":
+    main()
