@@ -32,6 +32,17 @@ def undominated(measure_NM: Floats, deadline: float = math.inf) -> Ints:
     return np.asarray(np.sort(kept))
 
 
+def spread(measure_NM: Floats, most: int) -> Ints:
+    """Numbers of at most so many rows, ascending: those least in each measure and in all together, in turn."""
+    if len(measure_NM) <= most:
+        return np.arange(len(measure_NM))
+    span_M = np.maximum(np.ptp(measure_NM, axis=0), 1e-300)
+    together_N = ((measure_NM - measure_NM.min(axis=0)) / span_M).sum(axis=1)
+    ranked = np.argsort(np.column_stack([measure_NM, together_N]), axis=0, kind="stable").ravel()
+    _, first = np.unique(ranked, return_index=True)
+    return np.asarray(np.sort(ranked[np.sort(first)[:most]]))
+
+
 def _staircase(sorted_NM: Floats) -> np.ndarray:
     """Of rows with at most two measures: those whose last measure is below that of all before."""
     if sorted_NM.shape[1] == 1:

@@ -1,9 +1,12 @@
 """The options of a stage whose columns share its load: label setting over the columns, the most accurate first.
 
 For given replicas the most accurate columns fill up first, so a label that has looked at the columns down to some
-accuracy knows all but where the load that is left will go; that adds at most the next accuracy times it.
+accuracy knows all but where the load that is left will go; that adds at most the next accuracy times it. A label goes
+when another is no worse in all that matters later, or when with its remaining load and the other stages relaxed it
+exceeds a limit or stays below a choice that is known. Where there are too many replicas or labels to list in time,
+only a spread of them is looked at.
 
-Axes: N labels, A alternatives, R resources.
+Axes: N labels, A alternatives, R resources, K alternatives of the other stages.
 """
 
 import time
@@ -13,19 +16,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from ttamer.planning.columns import ColumnTable, Resource
-from ttamer.planning.fronts import undominated
+from ttamer.planning.fronts import spread, undominated
 from ttamer.planning.options import FULL, RawOptions
 from ttamer.planning.problem import Problem
+from ttamer.planning.relaxation import Relaxation
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 
 SERVED = 1e-9  # of the load left over: rounding
+MOST_GROWN = 2_000_000  # labels made in one step: some 200 MB
+LATE = 2_000  # the same once the time is up
+MOST_COUNTS = 4096  # replicas of one column that are all looked at
+FEW_COUNTS = 64
+FEWEST = 16  # labels extended by a step at any time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Step:
     """One column, or one group of which at most one is active, with its numbers of replicas as alternatives."""
 
+    columns: Sequence[int]
     column_A: Ints
     count_A: Ints
     accuracy: float
@@ -34,6 +44,20 @@ class _Step:
     penalty_A: Floats
     latency_A: Floats
     load_s_A: Floats
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook:
+    """What labels of one stage are held against: the objective to exceed, and what the other stages add at most.
+
+    weight_K, cost_K: K alternatives of them, each adding weight × accuracy − cost. Without penalties but for costs.
+    """
+
+    relaxation: Relaxation
+    weight_K: Floats
+    cost_K: Floats
+    target: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,29 +78,30 @@ class _Labels:
 
 
 def mixed_options(
-    problem: Problem, table: ColumnTable, limited: Sequence[Resource], place: int, deadline: float
+    problem: Problem, table: ColumnTable, limited: Sequence[Resource], place: int, outlook: Outlook, deadline: float
 ) -> RawOptions:
-    """The replicas of a stage that no others beat. Raises InputError when out of time, or if a group is uneven."""
+    """The replicas of a stage that no others beat; incomplete where there are too many of them to look at by then.
+
+    Raises InputError if the columns of a group differ in accuracy.
+    """
     steps = list(_steps(problem, table, limited, place))
+    if not all(step.is_complete for step in steps):  # then nothing can be proven
+        deadline = min(deadline, time.monotonic())
     labels = _Labels(np.ones(1), np.zeros(1), np.zeros(1), np.zeros((1, len(limited))), np.zeros(1), np.zeros(1))
     parents: list[Ints] = []
     alternatives: list[Ints] = []
-    most_R = np.array([resource.most for resource in limited])
+    is_complete = all(step.is_complete for step in steps)
     for number, step in enumerate(steps):
-        if time.monotonic() > deadline:
-            raise _out_of_time()
         rest = steps[number + 1 :]
-        grown, parent_N, alternative_N = _grown(labels, step)
-        reach = sum(float(one.room_A.max(initial=0.0)) for one in rest)
-        is_able_N = (grown.left_N <= reach + SERVED) & (grown.amount_NR <= most_R * FULL).all(axis=1)
-        kept = np.flatnonzero(is_able_N & ~_is_too_slow(problem, grown))
+        started = _started(problem, labels, step, deadline)
+        is_complete &= len(started) == len(labels.left_N)
+        grown, parent_N, alternative_N = _grown(labels.chosen(started), step)
+        kept = np.flatnonzero(_is_promising(problem, grown, rest, outlook, place))
         grown = grown.chosen(kept)
-        try:
-            front = undominated(_measures(problem, grown, rest[0].accuracy if rest else 0.0), deadline)
-        except TimeoutError as error:
-            raise _out_of_time() from error
+        front, is_whole = _front(_measures(problem, grown, rest[0].accuracy if rest else 0.0), deadline)
+        is_complete &= is_whole
         labels = grown.chosen(front)
-        parents.append(parent_N[kept][front])
+        parents.append(started[parent_N[kept][front]])
         alternatives.append(alternative_N[kept][front])
     if not steps:
         labels = labels.chosen(np.zeros(0, dtype=np.int64))
@@ -84,12 +109,52 @@ def mixed_options(
     latency_weighted = problem.latency_weight * labels.latency_N
     return RawOptions(
         penalty_O=labels.penalty_N + latency_weighted, accuracy_O=labels.accuracy_N, amount_OR=labels.amount_NR,
-        latency_O=labels.latency_N, load_s_O=labels.load_s_N, picks=picks,
+        latency_O=labels.latency_N, load_s_O=labels.load_s_N, picks=picks, is_complete=is_complete,
     )  # fmt: skip
 
 
-def _out_of_time() -> InputError:
-    return InputError("no plan was found in time", remedy="allow the solver more time, or use highs")
+def _started(problem: Problem, labels: _Labels, step: _Step, deadline: float) -> Ints:
+    """Numbers of the labels to extend by a step: a spread where all would be too many, a few once the time is up."""
+    most_grown = MOST_GROWN if time.monotonic() < deadline else LATE
+    most = max(FEWEST, most_grown // len(step.count_A))
+    if len(labels.left_N) <= most:
+        return np.arange(len(labels.left_N))
+    return spread(_measures(problem, labels, step.accuracy), most)
+
+
+def _front(measure_NM: Floats, deadline: float) -> tuple[Ints, bool]:
+    """The rows that no other beats, or of a spread of them when the time is up, and whether those are all."""
+    try:
+        return undominated(measure_NM, deadline), True
+    except TimeoutError:
+        some = spread(measure_NM, LATE)
+        return some[undominated(measure_NM[some])], False
+
+
+def _is_promising(problem: Problem, labels: _Labels, rest: Sequence[_Step], outlook: Outlook, place: int) -> np.ndarray:
+    """Whether labels may become part of a choice within the limits that is better than the one known."""
+    relaxed, weight_K, cost_K = outlook.relaxation, outlook.weight_K, outlook.cost_K
+    left_N, accuracy_N, amount_NR = labels.left_N, labels.accuracy_N, labels.amount_NR
+    reach = sum(float(one.room_A.max(initial=0.0)) for one in rest)
+    is_able_N = np.asarray(left_N <= reach + SERVED)
+    columns = [j for one in rest for j in one.columns]
+    hoped_N, gain_K = accuracy_N, np.zeros(len(weight_K))
+    if columns:
+        amount_NR = amount_NR + left_N[:, None] * relaxed.amount_JR[columns].min(axis=0)
+        gain_K = (weight_K[:, None] * relaxed.accuracy_J[columns] - relaxed.cost_J[columns]).max(axis=1)
+        hoped_N = hoped_N + left_N * rest[0].accuracy
+    others_R = relaxed.least_SR.sum(axis=0) - relaxed.least_SR[place]
+    is_able_N &= (amount_NR + others_R <= relaxed.most_R * FULL).all(axis=1)
+    worth_N = np.full(len(left_N), -np.inf)
+    for weight, gain, cost in zip(weight_K.tolist(), gain_K.tolist(), cost_K.tolist(), strict=True):
+        worth_N = np.maximum(worth_N, weight * accuracy_N + gain * left_N - cost)
+    is_able_N &= worth_N - labels.penalty_N - problem.latency_weight * labels.latency_N > outlook.target
+    least = relaxed.least_accuracy_of(place)
+    is_able_N &= hoped_N >= least - 1e-9 * max(1.0, abs(least)) if np.isfinite(least) else least < 0
+    if problem.most_latency_s is not None:
+        others_s = float(relaxed.fastest_S.sum() - relaxed.fastest_S[place])
+        is_able_N &= labels.latency_N + others_s <= problem.most_latency_s * FULL
+    return np.asarray(is_able_N)
 
 
 def _steps(problem: Problem, table: ColumnTable, limited: Sequence[Resource], place: int) -> Iterator[_Step]:
@@ -108,7 +173,7 @@ def _steps(problem: Problem, table: ColumnTable, limited: Sequence[Resource], pl
 
 def _step(problem: Problem, table: ColumnTable, limited: Sequence[Resource], columns: list[int]) -> _Step:
     fewest = [int(table.most_J[j]) if table.is_fixed_J[j] else 1 for j in columns]
-    counts = [np.arange(low, int(table.most_J[j]) + 1) for j, low in zip(columns, fewest, strict=True)]
+    counts = [_counts(low, int(table.most_J[j])) for j, low in zip(columns, fewest, strict=True)]
     column_A = np.repeat(columns, [len(count) for count in counts])
     count_A = np.concatenate(counts)
     rate = problem.rate_rps
@@ -117,6 +182,7 @@ def _step(problem: Problem, table: ColumnTable, limited: Sequence[Resource], col
     uses = [count_A * resource.amount_J[column_A] for resource in limited]
     is_loaded_A = count_A > table.running_J[column_A]
     return _Step(
+        columns=columns,
         column_A=column_A,
         count_A=count_A,
         accuracy=float(table.accuracy_J[columns[0]]),
@@ -125,7 +191,16 @@ def _step(problem: Problem, table: ColumnTable, limited: Sequence[Resource], col
         penalty_A=penalty_A + problem.batch_weight * table.batch_J[column_A],
         latency_A=table.latency_J[column_A],
         load_s_A=np.where(is_loaded_A, table.load_s_J[column_A], 0.0),
+        is_complete=all(table.most_J[j] - low < MOST_COUNTS for j, low in zip(columns, fewest, strict=True)),
     )
+
+
+def _counts(low: int, high: int) -> Ints:
+    """Every number of replicas from low to high, or a spread of them where those are too many."""
+    if high - low < MOST_COUNTS:
+        return np.arange(low, high + 1)
+    some = np.unique(np.geomspace(low, high, FEW_COUNTS).astype(np.int64))
+    return np.asarray(np.unique(np.concatenate([some, [low, high]])))
 
 
 def _grown(labels: _Labels, step: _Step) -> tuple[_Labels, Ints, Ints]:
@@ -164,13 +239,6 @@ def _measures(problem: Problem, labels: _Labels, next_accuracy: float) -> Floats
 
 def _each(problem: Problem) -> float:
     return problem.accuracy_weight / (len(problem.stages) if problem.aggregation == "mean" else 1)
-
-
-def _is_too_slow(problem: Problem, labels: _Labels) -> np.ndarray:
-    """Whether labels are too slow for any pipeline."""
-    if problem.most_latency_s is None:
-        return np.zeros(len(labels.left_N), dtype=bool)
-    return np.asarray(labels.latency_N > problem.most_latency_s * FULL)
 
 
 def _picks(

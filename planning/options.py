@@ -39,7 +39,10 @@ class StageOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawOptions:
-    """Options of one stage before accuracy, latency and limits are put in units."""
+    """Options of one stage before accuracy, latency and limits are put in units.
+
+    is_complete: whether every option that a best choice could be made of is there.
+    """
 
     penalty_O: Floats
     accuracy_O: Floats
@@ -47,6 +50,7 @@ class RawOptions:
     latency_O: Floats
     load_s_O: Floats
     picks: Sequence[tuple[tuple[int, int], ...]]
+    is_complete: bool = True
 
 
 def single_options(problem: Problem, table: ColumnTable, limited: Sequence[Resource], place: int) -> RawOptions:

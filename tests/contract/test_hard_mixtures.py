@@ -1,0 +1,71 @@
+"""Mixtures too many to list: a choice is found all the same, its bound holds, and absurd numbers take no time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ttamer.planning.choice import score
+from ttamer.planning.problem import Column, Problem, SolveLimits
+from ttamer.planning.solve import solve
+from ttamer.planning.solvers.labels import labels
+
+
+def pipeline(stages: int = 2, rate_rps: float = 2900.0, most_cores: int | None = None, **changes: object) -> Problem:
+    """Stages of three models on one or two cores at two batches, with parts of the SLO from 1/8 to 7/8."""
+    rng = np.random.default_rng(0)
+    names = tuple(f"stage {number}" for number in range(stages))
+    made = tuple(
+        Column(
+            stage=stage,
+            name=model,
+            cores=cores,
+            batch=batch,
+            accuracy=accuracy,
+            latency_s=part / 8,
+            capacity_rps=float((1 - 0.6 * 0.7**part) * batch**0.3 * cores**0.8 / service_s * rng.uniform(0.9, 1.1)),
+        )
+        for stage in names
+        for model, service_s, accuracy in (("small", 0.004, 0.80), ("medium", 0.010, 0.88), ("large", 0.030, 0.93))
+        for cores in (1, 2)
+        for batch in (1, 4)
+        for part in range(1, 8)
+    )
+    return replace(
+        Problem(columns=made, stages=names, rate_rps=rate_rps, most_cores=most_cores, most_latency_s=1.0),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"most_cores": 60}, {"most_cores": 60, "least_accuracy": 0.7}])
+def test_labels_out_of_time_give_the_best_choice_known_and_a_bound(changes: dict[str, object]) -> None:
+    problem = pipeline(aggregation="product", **changes)
+    unmixed = solve(replace(problem, mix=False), "labels")
+    found = solve(problem, "labels", SolveLimits(time_s=0.5))
+    assert found.status in ("time-limited", "optimal")
+    assert score(problem, found.replicas_J, found.share_J).broken == ()
+    assert unmixed.objective <= found.objective <= found.bound
+
+
+def test_labels_find_mixtures_where_no_model_alone_will_do() -> None:
+    problem = pipeline(aggregation="product", rate_rps=900.0, most_cores=11, least_accuracy=0.73)
+    assert solve(replace(problem, mix=False), "labels").status == "infeasible"
+    found = solve(problem, "labels", SolveLimits(time_s=2.0))
+    assert score(problem, found.replicas_J, found.share_J).broken == ()
+
+
+@pytest.mark.parametrize("aggregation", ["sum", "product"])
+def test_labels_are_not_lost_in_absurd_numbers(aggregation: str) -> None:
+    problem = pipeline(rate_rps=1e9, most_cores=2**31, most_replicas=2**31, aggregation=aggregation)
+    found = solve(problem, "labels", SolveLimits(time_s=2.0))
+    assert found.objective <= found.bound < 1.9
+    assert score(problem, found.replicas_J, found.share_J).broken == ()
+
+
+def test_labels_see_at_once_that_no_fractions_of_replicas_fit() -> None:
+    assert labels(pipeline(rate_rps=1e9, most_cores=1000), SolveLimits(time_s=0.0)).status == "infeasible"
+
+
+def test_what_is_known_without_mixing_saves_listing_mixtures() -> None:
+    problem = pipeline(3, rate_rps=1500.0, most_cores=16, accuracy_weight=0.0)
+    assert solve(problem, "labels", SolveLimits(time_s=10.0)).status == "optimal"
