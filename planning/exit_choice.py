@@ -160,21 +160,17 @@ def paths_of(kind: str, outcome: Outcome) -> Paths | None:
     """Where rows are planned to leave under a policy; None for the last exit, which needs no staged model.
 
     Records are a sample: other data may run deeper, and a replica planned to be nearly always busy would then be
-    overloaded. So as many rows are moved to the deepest exit in use as the 95 % upper bound of each reach asks for.
+    overloaded. So every exit's reach is planned at its 95 % upper bound; what nothing reached stays unreached.
     """
     if kind == LastExit.kind:
         return None
-    deepest = int(np.flatnonzero(outcome.stop_share_K)[-1])
-    moved = max(_pessimism(float(reach), outcome.samples) for reach in outcome.reach_share_K[: deepest + 1])
-    stop_share_K = (1 - moved) * outcome.stop_share_K
-    stop_share_K[deepest] += moved
-    return Paths(stop_share_K=stop_share_K, heads_K=tuple(bool(asked) for asked in outcome.heads_K))
+    upper_K = [_upper_bound(float(reach), outcome.samples) for reach in outcome.reach_share_K]
+    reach_K = np.minimum.accumulate([1.0, *upper_K[1:], 0.0])
+    return Paths(stop_share_K=-np.diff(reach_K), heads_K=tuple(bool(asked) for asked in outcome.heads_K))
 
 
-def _pessimism(reach: float, samples: int) -> float:
-    """The share of the rows stopping before an exit that its upper bound would let through to it."""
-    _, high = wilson_interval(round(reach * samples), samples, Z_95_UPPER)
-    return (high - reach) / (1 - reach) if reach < 1 else 0.0
+def _upper_bound(share: float, samples: int) -> float:
+    return wilson_interval(round(share * samples), samples, Z_95_UPPER)[1] if share > 0 else 0.0
 
 
 def _heads_are_measured(profile: Profile, model: str, device: str) -> bool:

@@ -9,9 +9,19 @@ import pytest
 from tests.builders import ModelPlan, make_profile, make_profile_folder
 from tests.synthetic_records import plausible_records
 from ttamer.exits.evaluate import FittedPolicy, evaluate
-from ttamer.planning.exit_choice import OperatingPoint, measured_costs, operating_points, read_records, restored_point
+from ttamer.exits.policies.threshold import ConfidenceThreshold
+from ttamer.planning.exit_choice import (
+    Z_95_UPPER,
+    OperatingPoint,
+    measured_costs,
+    operating_points,
+    paths_of,
+    read_records,
+    restored_point,
+)
 from ttamer.planning.model_choice import ModelChoice
 from ttamer.profiles.errors import DocumentError, InputError
+from ttamer.profiles.intervals import wilson_interval
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import Stage
 from ttamer.profiles.shelf import records_path
@@ -56,7 +66,16 @@ def test_rows_are_planned_to_run_deeper_than_they_did_on_validation_records(prof
         assert point.paths.stop_share_K.sum() == pytest.approx(1.0)
         planned_s = float(point.paths.stop_share_K @ costs.path_s_K(seen.heads_K))
         assert seen.mean_s is not None
-        assert seen.mean_s <= planned_s < 1.5 * seen.mean_s
+        assert seen.mean_s <= planned_s < 1.15 * seen.mean_s
+
+
+def test_an_exit_that_nearly_every_row_passes_is_planned_to_be_passed_a_little_more() -> None:
+    seen = evaluate(ConfidenceThreshold(threshold=0.5), plausible_records(1, 400, 4, split="validation"))
+    nearly = replace(seen, stop_share_K=np.array([0.01, 0.69, 0.2, 0.1]), reach_share_K=np.array([1.0, 0.99, 0.3, 0.1]))
+    planned = paths_of("confidence-threshold", nearly)
+    assert planned is not None
+    assert planned.stop_share_K[-1] == pytest.approx(wilson_interval(40, 400, Z_95_UPPER)[1])
+    assert 0 < planned.stop_share_K[0] < 0.01
 
 
 def test_an_early_exit_that_beats_the_last_one_by_more_than_chance_competes(tmp_path: Path) -> None:
