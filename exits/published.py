@@ -44,5 +44,5 @@ def published_resize_ratio(model: str) -> float:
 def _published(model: str, weights: str) -> Any:
     known = torchvision().models.get_model_weights(model)
     if weights != DEFAULT and weights not in known.__members__:
-        raise unknown_name("weights", weights, (DEFAULT, *known.__members__), where=f" of {model!r}")
+        raise unknown_name("weights", weights, known.__members__, where=f" of {model!r}")
     return known[weights]

@@ -1,6 +1,8 @@
 """Where the shared test material lies. Tests that need it skip loudly where it is absent."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,11 @@ def golden() -> Path:
 # A slow moment of a shared machine is no bug of ours.
 settings.register_profile("ttamer", deadline=None)
 settings.load_profile("ttamer")
+
+
+@pytest.fixture(autouse=True)
+def _keep_subnormal_numbers() -> Iterator[None]:
+    """Take back what measuring does to the processor's arithmetic: later tests draw subnormal numbers."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)

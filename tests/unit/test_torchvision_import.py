@@ -54,5 +54,5 @@ def test_published_accuracies_are_torchvision_s_own() -> None:
 
 
 def test_unknown_weights_are_refused() -> None:
-    with pytest.raises(InputError, match="unknown weights of 'resnet18' 'IMAGENET1K_V9'"):
+    with pytest.raises(InputError, match="unknown weights 'IMAGENET1K_V9' of 'resnet18'"):
         published_accuracy("resnet18", "IMAGENET1K_V9")
