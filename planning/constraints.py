@@ -67,10 +67,26 @@ def capacity(problem: Problem) -> Iterator[Row]:
     """w_j · rate ≤ n_j · capacity_j and w_j ≤ n_j for every column j."""
     if not problem.mix:
         return
-    for j, column in enumerate(problem.columns):
+    for j in range(len(problem.columns)):
         replicas, factor = replicas_of(problem, j)
-        each = min(1.0, column.capacity_rps / problem.rate_rps) if problem.rate_rps else 1.0
-        yield Row(f"capacity of column {j}", {f"w[{j}]": 1.0, replicas: -factor * each}, "<=", 0.0)
+        yield Row(f"capacity of column {j}", {f"w[{j}]": 1.0, replicas: -factor * _each(problem, j)}, "<=", 0.0)
+
+
+def cover(problem: Problem) -> Iterator[Row]:
+    """Σ_{j in s} n_j · min(1, capacity_j / rate) ≥ 1 for every stage s: implied, but of whole numbers alone."""
+    if not problem.mix:
+        return
+    for stage in problem.stages:
+        terms: dict[str, float] = {}
+        for j in problem.in_stage(stage):
+            replicas, factor = replicas_of(problem, j)
+            terms[replicas] = -factor * _each(problem, j)
+        yield Row(f"cover of {stage}", terms, "<=", -1.0)
+
+
+def _each(problem: Problem, j: int) -> float:
+    """The share of the load that one replica of column j takes."""
+    return min(1.0, problem.columns[j].capacity_rps / problem.rate_rps) if problem.rate_rps else 1.0
 
 
 def activity(problem: Problem) -> Iterator[Row]:
@@ -107,7 +123,10 @@ def resource_limits(problem: Problem) -> Iterator[Row]:
 
 
 def latency(problem: Problem) -> Iterator[Row]:
-    """latency_j · y_j ≤ t_s for every column j of stage s, and Σ t_s ≤ most latency."""
+    """latency_j · y_j ≤ t_s for every column j of stage s, and Σ t_s ≤ most latency.
+
+    Implied, but it binds where many columns are active in part: Σ_{j in s} latency_j · w_j ≤ t_s.
+    """
     if problem.most_latency_s is None and not problem.latency_weight:
         return
     unit_s = latency_unit_s(problem)
@@ -118,6 +137,8 @@ def latency(problem: Problem) -> Iterator[Row]:
             end_to_end |= members
             continue
         end_to_end[f"t[{place}]"] = 1.0
+        shares = {f"w[{j}]": problem.columns[j].latency_s / unit_s for j in problem.in_stage(stage)}
+        yield Row(f"mean latency of {stage}", shares | {f"t[{place}]": -1.0}, "<=", 0.0)
         for name, part in members.items():
             yield Row(f"latency of {name} in {stage}", {name: part, f"t[{place}]": -1.0}, "<=", 0.0)
     if problem.most_latency_s is not None:
@@ -188,8 +209,8 @@ def accuracy_product(problem: Problem) -> Iterator[Row]:
 
 
 FAMILIES: tuple[Callable[[Problem], Iterator[Row]], ...] = (
-    unusable, load_is_served, capacity, activity, one_of_a_group, resource_limits, latency, loading, accuracy_floor,
-    accuracy_product,
+    unusable, load_is_served, capacity, cover, activity, one_of_a_group, resource_limits, latency, loading,
+    accuracy_floor, accuracy_product,
 )  # fmt: skip
 
 

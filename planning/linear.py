@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ttamer.planning.choice import broken_limits
 from ttamer.planning.constraints import latency_unit_s, replicas_of, rows, share_of, usable
 from ttamer.planning.problem import Problem, Solution, Status, best_shares
-from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 
 
@@ -60,10 +60,10 @@ def linear_program(problem: Problem) -> LinearProgram:
 
 def restored(
     problem: Problem, program: LinearProgram, value_V: Floats, status: Status, bound: float
-) -> Solution:  # fmt: skip
+) -> Solution | None:  # fmt: skip
     """The solution with whole replicas and exact shares in place of the solver's rounded values.
 
-    Raises InputError if a time-limited answer holds no choice.
+    None if that breaks a limit, to which solvers keep but for their tolerances.
     """
     value = dict(zip(program.names_V, value_V.tolist(), strict=True))
     counts = []
@@ -71,10 +71,11 @@ def restored(
         name, factor = replicas_of(problem, j)
         counts.append(round(factor) * round(value.get(name, 0.0)))
     share_J = best_shares(problem, tuple(counts))
-    if share_J is None and status != "optimal":
-        raise InputError("no plan was found in time", remedy="allow the solver more time")
-    assert share_J is not None, "the solver returned replicas that cannot carry the load"
+    if share_J is None:
+        return None
     used_J = tuple(count if share > 0 else 0 for count, share in zip(counts, share_J, strict=True))
+    if broken_limits(problem, used_J, share_J):
+        return None
     objective = problem.objective(used_J, share_J)
     return Solution(
         status=status, objective=objective, bound=max(objective, min(bound, ceiling(problem))),

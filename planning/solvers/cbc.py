@@ -5,6 +5,7 @@ import pulp
 
 from ttamer.planning.linear import LinearProgram, linear_program, restored
 from ttamer.planning.problem import Problem, Solution, SolveLimits
+from ttamer.planning.second_opinion import second_opinion
 from ttamer.profiles.errors import InputError
 
 # CBC ignores improvements below its increment of 1e-5, ten times what a batch weighs, and bends rows by 1e-7.
@@ -14,6 +15,7 @@ EXACT = ("increment 1e-12", "primalT 1e-9", "dualT 1e-9", "integerT 1e-9", "allo
 def cbc(problem: Problem, limits: SolveLimits) -> Solution:
     """The optimum, or what was found in time. The same problem gives the same answer.
 
+    Labels decide where what it finds does not stand without its tolerances.
     CBC does not tell its bound through PuLP: a time-limited answer has the best accuracy for nothing as bound.
     Raises InputError if the time ran out before anything was found, or if accuracies both mix and multiply.
     """
@@ -35,7 +37,8 @@ def cbc(problem: Problem, limits: SolveLimits) -> Solution:
     value_V = np.array([variable.value() or 0.0 for variable in variables])
     is_proven = model.sol_status == pulp.LpSolutionOptimal
     bound = -np.inf if is_proven and limits.gap == 0 else np.inf
-    return restored(problem, program, value_V, "optimal" if is_proven else "time-limited", bound)
+    found = restored(problem, program, value_V, "optimal" if is_proven else "time-limited", bound)
+    return found or second_opinion(problem, limits, is_doubted=False)
 
 
 def _model(program: LinearProgram) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:

@@ -1,51 +1,73 @@
-"""HiGHS: the mixed-integer program, solved to proven optimality in this process.
+"""HiGHS: the mixed-integer program, solved to optimality in this process.
 
 It is called with arrays: PuLP, which `cbc` goes through, builds the same program ten times more slowly.
+Its own tolerances stay: with 1e-9 its bounds on variables lose to rounding and plans that exist are called infeasible
+(github.com/ERGO-Code/HiGHS/issues/3258). The objective is put in thousandths instead, so that a batch still counts.
 """
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 import highspy
 import numpy as np
 
 from ttamer.planning.linear import LinearProgram, linear_program, restored
 from ttamer.planning.problem import Problem, Solution, SolveLimits
+from ttamer.planning.second_opinion import second_opinion
 from ttamer.profiles.errors import InputError
 
-TOLERANCE = 1e-9  # of feasibility, integrality and dual values: HiGHS' own 1e-6 is as much as a batch weighs
+THOUSANDTHS = 1e3  # HiGHS ignores improvements below 1e-6, which is as much as a batch weighs
 SEED = 0
 
 
 def highs(problem: Problem, limits: SolveLimits) -> Solution:
     """The optimum, or what was found in time with its bound. The same problem gives the same answer.
 
+    Labels decide where HiGHS finds nothing, or nothing that stands without its tolerances.
     Raises InputError if the time ran out before anything was found, or if accuracies both mix and multiply.
     """
     if {column.stage for column in problem.columns} != set(problem.stages):
         return Solution(status="infeasible")
+    started_s = time.monotonic()
     program = linear_program(problem)
-    solver = _solver(limits)
+    found = _solved(problem, program, limits)
+    if found is not None and found.status != "infeasible":
+        return found
+    left = replace(limits, time_s=max(0.0, limits.time_s - (time.monotonic() - started_s)))
+    try:
+        return second_opinion(problem, left, is_doubted=found is not None)
+    except InputError:
+        again = _solved(problem, program, left, presolve="off", mip_feasibility_tolerance=1e-9)
+        if again is None:
+            raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time") from None
+        return again
+
+
+def _solved(problem: Problem, program: LinearProgram, limits: SolveLimits, **options: object) -> Solution | None:
+    """The answer of HiGHS; None if it found nothing in time, or nothing that stands without its tolerances."""
+    solver = _solver(limits, options)
     solver.passModel(_model(program))
     solver.run()
-    status = solver.getModelStatus()
+    status, bound = solver.getModelStatus(), -solver.getInfo().mip_dual_bound / THOUSANDTHS
     if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
         return Solution(status="infeasible")
     value_V = np.asarray(solver.getSolution().col_value, dtype=float)
     # Both ends of the time limit look alike but for the point: without one there is nothing to return.
     if len(value_V) != len(program.names_V) or not np.isfinite(solver.getInfo().objective_function_value):
-        raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time")
+        return None
     if status == highspy.HighsModelStatus.kOptimal:
-        bound = -np.inf if limits.gap == 0 else -solver.getInfo().mip_dual_bound
-        return restored(problem, program, value_V, "optimal", bound)
-    return restored(problem, program, value_V, "time-limited", -solver.getInfo().mip_dual_bound)
+        return restored(problem, program, value_V, "optimal", -np.inf if limits.gap == 0 else bound)
+    return restored(problem, program, value_V, "time-limited", bound)
 
 
-def _solver(limits: SolveLimits) -> highspy.Highs:
+def _solver(limits: SolveLimits, further: Mapping[str, object]) -> highspy.Highs:
     solver = highspy.Highs()
     options: dict[str, object] = {
         "output_flag": False, "threads": 1, "random_seed": SEED, "time_limit": float(limits.time_s),
-        "mip_rel_gap": float(limits.gap), "mip_abs_gap": 0.0, "mip_feasibility_tolerance": TOLERANCE,
-        "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE,
+        "mip_rel_gap": float(limits.gap), "mip_abs_gap": 0.0,
     }  # fmt: skip
-    for name, value in options.items():
+    for name, value in (options | dict(further)).items():
         solver.setOptionValue(name, value)
     return solver
 
@@ -55,7 +77,7 @@ def _model(program: LinearProgram) -> highspy.HighsLp:
     model = highspy.HighsLp()
     model.num_col_ = len(program.names_V)
     model.num_row_ = len(program.lower_C)
-    model.col_cost_ = -program.gain_V
+    model.col_cost_ = -THOUSANDTHS * program.gain_V
     model.col_lower_ = np.zeros(model.num_col_)
     model.col_upper_ = program.most_V
     model.row_lower_, model.row_upper_ = program.lower_C, program.upper_C

@@ -1,14 +1,21 @@
 """Mixtures too many to list: a choice is found all the same, its bound holds, and absurd numbers take no time."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
 
+from tests.builders import ModelPlan, make_profile
 from ttamer.planning.choice import score
-from ttamer.planning.problem import Column, Problem, SolveLimits
+from ttamer.planning.model_choice import choose_models
+from ttamer.planning.planner import list_servers
+from ttamer.planning.problem import Column, Problem, Solution, SolveLimits
+from ttamer.planning.program import make_program
 from ttamer.planning.solve import solve
 from ttamer.planning.solvers.labels import labels
+from ttamer.planning.valuation import levels_of
+from ttamer.profiles.service import Limits, Service, Stage, Weights
 
 
 def pipeline(stages: int = 2, rate_rps: float = 2900.0, most_cores: int | None = None, **changes: object) -> Problem:
@@ -69,3 +76,43 @@ def test_labels_see_at_once_that_no_fractions_of_replicas_fit() -> None:
 def test_what_is_known_without_mixing_saves_listing_mixtures() -> None:
     problem = pipeline(3, rate_rps=1500.0, most_cores=16, accuracy_weight=0.0)
     assert solve(problem, "labels", SolveLimits(time_s=10.0)).status == "optimal"
+
+
+PROFILE = make_profile(
+    (ModelPlan(name="small", whole_s=0.004, accuracy=0.8), ModelPlan(name="large", whole_s=0.030, accuracy=0.93)),
+    batches=(1, 4),
+)
+
+
+def program(rate_rps: float, slo_s: float, cores: int, stages: str, accuracy: float) -> Problem:
+    """A program as the planner makes it of measured models."""
+    service = Service(
+        slo_s=slo_s, rate_rps=rate_rps, stages=tuple(Stage(name=name) for name in stages), mix=True,
+        limits=Limits(cores=cores), weights=Weights(accuracy=accuracy), aggregation="sum",
+    )  # fmt: skip
+    choices = choose_models(PROFILE, service)
+    return make_program(service, list_servers(service, PROFILE, choices), levels_of(PROFILE, choices)).problem
+
+
+@pytest.mark.parametrize(
+    ("rate_rps", "slo_s", "cores", "stages", "accuracy"),
+    [(700.0, 0.05, 21, "abc", 1.0), (1950.0, 0.2, 18, "ab", 0.0), (900.0, 0.1, 18, "abc", 0.0),
+     (2000.0, 0.4, 22, "ab", 1.0)],
+)  # fmt: skip
+def test_highs_loses_no_better_plan_to_rounding(
+    rate_rps: float, slo_s: float, cores: int, stages: str, accuracy: float
+) -> None:
+    problem = program(rate_rps, slo_s, cores, stages, accuracy)
+    found, best = solve(problem, "highs"), solve(problem, "labels")
+    assert (found.status, best.status) == ("optimal", "optimal")
+    assert found.objective == pytest.approx(best.objective, abs=1e-9)
+
+
+@pytest.mark.parametrize("claim", [Solution(status="infeasible"), None])
+def test_a_plan_that_highs_does_not_find_is_found_by_labels(
+    monkeypatch: pytest.MonkeyPatch, claim: Solution | None
+) -> None:
+    problem = program(700.0, 0.05, 21, "abc", 1.0)
+    module = import_module("ttamer.planning.solvers.highs")  # by name: the package holds the function
+    monkeypatch.setattr(module, "_solved", lambda *arguments, **options: claim)
+    assert solve(problem, "highs") == solve(problem, "labels")

@@ -1,0 +1,27 @@
+"""What labels say of a problem for which another solver found nothing, or nothing that stands without tolerances."""
+
+import time
+from dataclasses import replace
+
+from ttamer.planning.problem import Problem, Solution, SolveLimits
+from ttamer.planning.solvers.labels import labels
+
+
+def second_opinion(problem: Problem, limits: SolveLimits, *, is_doubted: bool) -> Solution:
+    """The answer of labels. is_doubted: whether there is any choice at all, which is settled first, for it is quick.
+
+    Raises InputError if they find nothing in time or cannot solve this kind of problem.
+    """
+    deadline = time.monotonic() + limits.time_s
+    if is_doubted:
+        anything = labels(_indifferent(problem), limits)
+        if anything.status == "infeasible":
+            return anything
+    return labels(problem, replace(limits, time_s=max(0.0, deadline - time.monotonic())))
+
+
+def _indifferent(problem: Problem) -> Problem:
+    """The problem with no choice better than another."""
+    return replace(
+        problem, accuracy_weight=0.0, cost_weight=0.0, batch_weight=0.0, latency_weight=0.0, loading_weight=0.0
+    )  # fmt: skip
