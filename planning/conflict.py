@@ -1,5 +1,6 @@
 """What a service demands, one thing at a time, and which of it cannot hold together."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ def demands(service: Service) -> Iterator[Demand]:
             name="memory", words=f"{memory(limits.memory_bytes)} of memory", without=_unlimited(memory_bytes=None)
         )
     if limits.cost_per_hour is not None:
-        words = f"a budget of {limits.cost_per_hour:g} an hour"
+        words = f"a budget of {plain(limits.cost_per_hour)} an hour"
         yield Demand(name="cost", words=words, without=_unlimited(cost_per_hour=None))
     if service.accuracy_floor is not None:
         words = f"an accuracy of at least {accuracy(service.accuracy_floor)}"
@@ -75,12 +76,22 @@ def listed(words: Sequence[str]) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as the command line takes them."""
-    return f"{seconds:g}s" if seconds >= 1 else f"{1e3 * seconds:.3g}ms"
+    return f"{plain(seconds)}s" if seconds >= 1 else f"{plain(1e3 * seconds, 3)}ms"
 
 
 def rate(rate_rps: float) -> str:
     """A rate as the command line takes it."""
-    return f"{rate_rps:g}rps"
+    return f"{plain(rate_rps)}rps"
+
+
+def plain(value: float, digits: int = 6) -> str:
+    """A number from zero up with so many significant digits, without an exponent; whole digits all stay.
+
+    >>> plain(1e6), plain(0.00001234567), plain(2.5), plain(1234567.8)
+    ('1000000', '0.0000123457', '2.5', '1234568')
+    """
+    decimals = max(0, digits - 1 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{value:.0f}"
 
 
 def percent(fraction: float) -> str:
@@ -90,12 +101,12 @@ def percent(fraction: float) -> str:
 
 def accuracy(value: float) -> str:
     """An accuracy in percent; a sum over stages can exceed 1 and stays a number."""
-    return percent(value) if value <= 1 else f"{value:g}"
+    return percent(value) if value <= 1 else plain(value)
 
 
 def memory(size_bytes: int) -> str:
     """Bytes as the command line takes them."""
-    return f"{size_bytes / 2**20:g}MiB"
+    return f"{plain(size_bytes / 2**20)}MiB"
 
 
 def count(number: int, noun: str) -> str:

@@ -6,7 +6,18 @@ Every value is tried as it would be typed, in the words that name it.
 import math
 from collections.abc import Callable
 
-from ttamer.planning.conflict import FARTHEST, PLENTY, accuracy, count, duration, memory, percent, rate, with_limits
+from ttamer.planning.conflict import (
+    FARTHEST,
+    PLENTY,
+    accuracy,
+    count,
+    duration,
+    memory,
+    percent,
+    plain,
+    rate,
+    with_limits,
+)
 from ttamer.planning.feasibility import Feasibility
 from ttamer.planning.two_digits import first_that, step_above, step_below, two_digits
 from ttamer.profiles.service import Prices, Service
@@ -82,7 +93,7 @@ def _allow_cost(service: Service, feasibility: Feasibility) -> Found:
 
     least, enough = step_above(service.limits.cost_per_hour or 1.0), step_above(max(-solution.objective, 1e-9)) + 1
     step = first_that(lambda step: feasibility.is_feasible(eased(step)), least, enough)
-    return None if step is None else (f"allow {two_digits(step):g} an hour", eased(step))
+    return None if step is None else (f"allow {plain(two_digits(step))} an hour", eased(step))
 
 
 def _lower_floor(service: Service, feasibility: Feasibility) -> Found:

@@ -54,6 +54,9 @@ def _together(service: Service, conflict: Sequence[Demand], feasibility: Feasibi
         return
     for first in nearest(eased, irreducible(eased, feasibility.is_feasible), feasibility):
         halfway = _with_changes(service, eased, first.service)
+        if feasibility.is_feasible(halfway):  # the first was enough, being farther away than it was looked for
+            yield Way(demand=first.demand, words=first.words, service=halfway)
+            continue
         rest = irreducible(halfway, feasibility.is_feasible)
         for second in nearest(halfway, rest, feasibility):
             yield Way(demand=first.demand, words=f"{first.words} and {second.words}", service=second.service)
@@ -78,7 +81,9 @@ def _reason(service: Service, conflict: Sequence[Demand], ways: Sequence[Way], f
     ]  # fmt: skip
     idle_s = sum(server.law.answer_s for server in fastest)
     if idle_s > service.slo_s:
-        names = ", then ".join(f"{server.point.name} on {server.cores} {server.device} cores" for server in fastest)
+        names = ", then ".join(
+            f"{server.point.name} on {count(server.cores, f'{server.device} core')}" for server in fastest
+        )
         return f"the SLO is too tight for any model, the fastest ({names}) needs {duration(idle_s)} without any waiting"
     names_of_conflict = {demand.name for demand in conflict}
     cores = next((way.service.limits.cores for way in ways if way.demand == "cores"), None)

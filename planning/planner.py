@@ -23,6 +23,7 @@ from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import Service, Stage
 
 MANY_CORES = 32  # up to which labels lists mixtures within a second
+EXPLAINING_S = 2.0  # for each of the services close to one that cannot be had
 PRECISION = 0.005  # relative, of the least latency of measured stages, which a bisection finds
 
 
@@ -53,7 +54,11 @@ def feasibility_of(
 
     def solved(one: Service, some: Sequence[Server]) -> Solution:
         many = one.limits.cores is None or one.limits.cores > MANY_CORES
-        return _solved(make_program(one, some, levels).problem, "highs" if one.mix and many else "labels")
+        solver = "highs" if one.mix and many else "labels"
+        try:
+            return _solved(make_program(one, some, levels).problem, solver, SolveLimits(time_s=EXPLAINING_S))
+        except InputError:  # none was found in time, so none is named
+            return Solution(status="infeasible")
 
     return Feasibility(
         service, servers, list_servers=lambda one: list_servers(one, profile, choices), solve=solved
@@ -87,9 +92,13 @@ def best_plan(
 
 
 def solver_for(problem: Problem, wanted: str | None) -> str:
-    """The solver asked for, else one that can solve the problem: mixed accuracies that multiply need labels."""
-    multiplies = problem.aggregation == "product" and problem.mix and len(problem.stages) > 1
-    return wanted or ("labels" if multiplies else "highs")
+    """The solver asked for, else one that can solve the problem: mixed accuracies that multiply need labels.
+
+    So do pipelines that mix on few cores if they are not to take HiGHS seconds.
+    """
+    is_mixed_pipeline = problem.mix and len(problem.stages) > 1
+    is_small = problem.most_cores is not None and problem.most_cores <= MANY_CORES
+    return wanted or ("labels" if is_mixed_pipeline and (problem.aggregation == "product" or is_small) else "highs")
 
 
 def _solved(problem: Problem, solver: str | None, limits: SolveLimits | None = None) -> Solution:

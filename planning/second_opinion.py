@@ -6,15 +6,17 @@ from dataclasses import replace
 from ttamer.planning.problem import Problem, Solution, SolveLimits
 from ttamer.planning.solvers.labels import labels
 
+QUICK = 1 / 30  # of the time, for whether there is any choice
+
 
 def second_opinion(problem: Problem, limits: SolveLimits, *, is_doubted: bool) -> Solution:
-    """The answer of labels. is_doubted: whether there is any choice at all, which is settled first, for it is quick.
+    """The answer of labels. is_doubted: whether there is any choice at all, which is settled first, and soon or never.
 
     Raises InputError if they find nothing in time or cannot solve this kind of problem.
     """
     deadline = time.monotonic() + limits.time_s
     if is_doubted:
-        anything = labels(_indifferent(problem), limits)
+        anything = labels(_indifferent(problem), replace(limits, time_s=QUICK * limits.time_s))
         if anything.status == "infeasible":
             return anything
     return labels(problem, replace(limits, time_s=max(0.0, deadline - time.monotonic())))

@@ -171,3 +171,29 @@ def test_a_model_whose_heads_were_not_measured_is_planned_without_exits(recorded
     headless = replace(recorded, latency=tuple(point for point in recorded.latency if point.key.part != "head"))
     made = plan(headless, stages=(Stage(models=("medium",)),), weights=Weights(cost=0.5))
     assert {group.policy for group in made.groups} == {"medium/last-exit"}
+
+
+def test_one_core_is_not_cores() -> None:
+    with pytest.raises(InfeasibleError, match=r"the fastest \(small/last-exit on 1 cpu core\) needs"):
+        plan(make_profile(THREE, cores=(1,)), slo_s=0.001)
+
+
+def test_large_numbers_are_said_as_they_are_typed() -> None:
+    with pytest.raises(InfeasibleError, match="no plan serves 1000000000rps within 200ms") as caught:
+        plan(rate_rps=1e9, limits=Limits(cores=8))
+    assert caught.value.remedy.startswith("lower the rate to ")
+    assert "e+" not in str(caught.value)
+
+
+def test_a_pipeline_is_told_once_what_alone_is_enough() -> None:
+    stages = (Stage(name="detect"), Stage(name="classify"))
+    with pytest.raises(InfeasibleError) as caught:
+        plan(rate_rps=1e9, limits=Limits(cores=8), stages=stages)
+    assert caught.value.remedy.count("lower the rate") == 1
+
+
+def test_absurd_limits_are_planned_for_all_the_same() -> None:
+    stages = (Stage(name="detect"), Stage(name="classify"))
+    made = plan(rate_rps=1e9, limits=Limits(cores=2**31 - 1, replicas=2**31 - 1), stages=stages)
+    assert made.solve.objective <= made.solve.bound
+    assert verify(made, PROFILE) == []
