@@ -5,7 +5,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types pytest bench clean
+.PHONY: demo test lint types pytest search bench clean
 
 demo: .venv/installed
 	$(PY) -m ttamer demo
@@ -22,6 +22,10 @@ types: .venv/installed-dev
 
 pytest: .venv/installed-dev
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
+
+# The property tests on examples that nobody has seen yet; a find becomes an ordinary test.
+search: .venv/installed-dev
+	HYPOTHESIS_PROFILE=search OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests/property
 
 bench: .venv/installed-dev
 	for script in benchmarks/*.py; do $(PY) -m benchmarks.$$(basename $$script .py) || exit 1; done

@@ -131,7 +131,11 @@ def _promises(plan: Plan, profile: Profile) -> Iterator[Violation]:
             yield Violation(group.policy, "its replicas are overloaded")
             return
         yield from _is_sound(group, server.law, service)
-        expected.append(_expected(group, server, service))
+        capacity_rps = _capacity_rps(group, server.law, service)
+        if capacity_rps <= 0:
+            yield Violation(group.policy, f"no batch of {group.batch} is answered within the SLO at any rate")
+            return
+        expected.append(promise_of_group(server, _deployment(group), capacity_rps))
         yield from _differences(group.policy, group, expected[-1])
     promise = promise_of_plan(service, expected, points, list(datasets.values()))
     yield from _differences("promise", plan.promise, promise)
@@ -172,14 +176,17 @@ def _server(group: Group, profile: Profile, point: OperatingPoint, plan: Plan) -
     return make_server(timings, group.stage, point, group.batch)
 
 
-def _expected(group: Group, server: Server, service: Service) -> Group:
-    use = Deployment(
+def _capacity_rps(group: Group, law: Law, service: Service) -> float:
+    """What one replica can serve: of the parts of the SLO that may have been assumed, the one that the group states."""
+    parts = [service.slo_s] if isinstance(law, PublishedLaw) else parts_of(service.slo_s, len(service.stages))
+    capacities = [most_rps(law, part_s, service.rate_rps) for part_s in parts]
+    return next((capacity for capacity in capacities if _same(capacity, group.capacity_rps)), capacities[-1])
+
+
+def _deployment(group: Group) -> Deployment:
+    return Deployment(
         replicas=group.replicas, share=group.share, rate_rps=group.rate_rps, batch_timeout_s=group.batch_timeout_s
     )  # fmt: skip
-    parts = [service.slo_s] if isinstance(server.law, PublishedLaw) else parts_of(service.slo_s, len(service.stages))
-    capacities = [most_rps(server.law, part_s, service.rate_rps) for part_s in parts]
-    claimed = [capacity for capacity in capacities if _same(capacity, group.capacity_rps)]
-    return promise_of_group(server, use, claimed[0] if claimed else capacities[-1])
 
 
 def _differences(where: str, stated: Document, expected: Document) -> Iterator[Violation]:

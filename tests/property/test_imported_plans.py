@@ -220,6 +220,12 @@ def test_a_changed_group_is_rejected(data: st.DataObject, field: str, place: int
     assert is_rejected(BASE.model_copy(update={"groups": tuple(groups)}), IMPORTED)
 
 
+def test_a_batch_that_no_rate_can_fill_within_the_slo_is_rejected() -> None:
+    groups = [BASE.groups[0].model_copy(update={"batch": 8}), *BASE.groups[1:]]
+    plan = BASE.model_copy(update={"groups": tuple(groups)})
+    assert any("no batch of 8 is answered within the SLO" in str(one) for one in verify(plan, IMPORTED))
+
+
 @settings(CALM, max_examples=80)
 @given(st.data(), st.sampled_from(sorted(PROMISE_MUTATIONS)))
 def test_a_changed_promise_is_rejected(data: st.DataObject, field: str) -> None:
