@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import ttamer
+from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiling.task import Task
 
 THREAD_COUNTS = (
@@ -102,9 +103,9 @@ def start_worker(task: Task) -> RunningWorker:
 
 
 def child_environment(base: Mapping[str, str], threads: int) -> dict[str, str]:
-    """The environment of a measuring process: thread counts set, pinning unset, this ttamer importable."""
+    """The environment of a measuring process: thread counts set, pinning unset, memory kept, this ttamer importable."""
     environment = {name: value for name, value in base.items() if name not in PINNING}
-    environment |= dict.fromkeys(THREAD_COUNTS, str(threads))
+    environment |= dict.fromkeys(THREAD_COUNTS, str(threads)) | KEEP_MEMORY
     path = [str(package_root()), *filter(None, [base.get("PYTHONPATH")])]
     return environment | {"PYTHONPATH": os.pathsep.join(path), "TOKENIZERS_PARALLELISM": "false"}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.profile import Machine
 from ttamer.profiling.cgroups import read_cpu_quota, read_cpuset, read_memory_limit_bytes
 
@@ -50,6 +51,7 @@ def read_machine(
         "huge_pages": _chosen(_text(root / "sys/kernel/mm/transparent_hugepage/enabled")),
         "kernel": _text(root / "proc/sys/kernel/osrelease") or (platform.release() if root == ROOT else None),
         "thread_variables": {name: variables[name] for name in sorted(variables) if THREAD_VARIABLES.match(name)},
+        "allocator": dict(KEEP_MEMORY),  # what measuring processes set, whatever the variables above say
     }
     return Machine(fingerprint=fingerprint_of(facts), facts=facts)
 

@@ -1,8 +1,8 @@
 """Kubernetes manifests: for every replica group a Deployment, a Service and its exit policy in a ConfigMap.
 
-Requests equal limits in whole CPUs (Guaranteed QoS, so that the static CPU manager can pin them) and the OpenMP pool is
-as large as the CPUs, because that is how the group was measured. In-place resizing is allowed for CPU; a server must
-then set its thread count anew, since OpenMP does not.
+Requests equal limits in whole CPUs (Guaranteed QoS, so that the static CPU manager can pin them), the OpenMP pool is as
+large as the CPUs, and the allocator keeps its memory, because that is how the group was measured. In-place resizing is
+allowed for CPU; a server must then set its thread count anew, since OpenMP does not.
 
 Source: the API reference of apps/v1 and v1; container resize policies are stable since Kubernetes 1.35.
 """
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ttamer.planning.exporters.kubernetes_rules import problems
+from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.documents import to_yaml
 from ttamer.profiles.plan import Group, Plan
 from ttamer.profiles.provenance import Provenance
@@ -127,7 +128,7 @@ def _pod(group: Group, name: str, version: str) -> dict[str, Any]:
             *("--batch-timeout", f"{1e6 * group.batch_timeout_s:.0f}us"),
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
-        "env": [{"name": "OMP_NUM_THREADS", "value": str(group.cores)}],
+        "env": [{"name": name, "value": value} for name, value in _environment(group).items()],
         "resources": {"requests": _resources(group), "limits": _resources(group)},
         "resizePolicy": [
             {"resourceName": "cpu", "restartPolicy": "NotRequired"},
@@ -141,6 +142,10 @@ def _pod(group: Group, name: str, version: str) -> dict[str, Any]:
         "volumeMounts": [{"name": "policy", "mountPath": MOUNT, "readOnly": True}],
     }
     return {"containers": [container], "volumes": [{"name": "policy", "configMap": {"name": f"{name}-policy"}}]}
+
+
+def _environment(group: Group) -> Mapping[str, str]:
+    return {"OMP_NUM_THREADS": str(group.cores), **KEEP_MEMORY}
 
 
 def _resources(group: Group) -> Mapping[str, str]:

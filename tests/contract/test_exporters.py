@@ -15,6 +15,7 @@ import ttamer.planning.exporters
 from ttamer.planning.exporters import EXPORTERS
 from ttamer.planning.exporters.kubernetes import group_names
 from ttamer.planning.exporters.kubernetes_rules import problems
+from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.plan import Group, Plan, PolicySpec, ProfileReference, Promise, Solve
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.service import Service
@@ -104,7 +105,8 @@ def test_a_deployment_says_what_the_plan_says(plan: Plan) -> None:
     assert deployment["spec"]["replicas"] == promised.replicas
     assert container["resources"]["requests"] == container["resources"]["limits"]
     assert container["resources"]["limits"]["cpu"] == str(promised.cores)
-    assert container["env"] == [{"name": "OMP_NUM_THREADS", "value": str(promised.cores)}]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment == {"OMP_NUM_THREADS": str(promised.cores), **KEEP_MEMORY}
     assert int(container["resources"]["limits"]["memory"].removesuffix("Mi")) * 2**20 >= 1.25 * promised.memory_bytes
     assert container["args"][container["args"].index("--batch") + 1] == str(promised.batch)
     timeout_us = float(container["args"][container["args"].index("--batch-timeout") + 1].removesuffix("us"))

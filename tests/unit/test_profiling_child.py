@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.shelf import journal_path, read_profile
 from ttamer.profiling.budgets import Budget
@@ -43,6 +44,7 @@ def test_the_environment_sets_the_threads_and_lets_nobody_pin_them() -> None:
     assert {environment[name] for name in THREAD_COUNTS} == {"2"}
     assert not set(PINNING) & set(environment)
     assert environment["HOME"] == "/h"
+    assert environment.items() >= KEEP_MEMORY.items()
     assert environment["PYTHONPATH"] == f"{package_root()}{os.pathsep}/mine"
     assert child_environment({}, 1)["PYTHONPATH"] == str(package_root())
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import Machine
 from ttamer.profiling.cgroups import read_cpu_quota, read_cpu_stat, read_cpuset, read_memory_limit_bytes, whole_cpus
@@ -72,6 +73,7 @@ def test_every_fact_is_read_where_the_system_gives_it(root: Path) -> None:
         "huge_pages": "madvise",
         "kernel": "6.1.0",
         "thread_variables": {"OMP_NUM_THREADS": "3"},
+        "allocator": dict(KEEP_MEMORY),
     }
 
 
@@ -79,6 +81,7 @@ def test_what_an_empty_system_does_not_say_is_none(tmp_path: Path) -> None:
     facts = dict(machine_in(tmp_path).facts)
     assert facts.pop("allowed_cpus") == [0, 1, 2, 3]
     assert facts.pop("thread_variables") == {}
+    assert facts.pop("allocator") == KEEP_MEMORY
     assert set(facts.values()) == {None}
 
 
