@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import ttamer
-from ttamer.cli import compare, demo, explain, export, fit, plan, profile, simulate
+from ttamer.cli import compare, demo, doctor, explain, export, fit, plan, profile, simulate
 from ttamer.profiles.errors import Interrupted, TtamerError
 
 EPILOG = (
@@ -72,7 +72,7 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(docstring).split("\n\n"))
 
 
-for command in (profile, fit, plan, simulate, export, explain, compare, demo):
+for command in (profile, fit, plan, simulate, export, explain, compare, doctor, demo):
     app.command(name=command.__name__.rpartition(".")[2], help=_paragraphs(command.run.__doc__ or ""))(command.run)
 
 

@@ -7,6 +7,7 @@ On a proper pairing nothing here does anything: defining an operator twice would
 
 import importlib
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -50,6 +51,26 @@ def has_compiled_operators() -> bool:
     """Whether torchvision's compiled operators work here; the classification models run without them."""
     torchvision()
     return bool(importlib.import_module("torchvision.extension")._has_ops())
+
+
+def installed_software() -> dict[str, Any]:
+    """What `ttamer doctor` asks about the numeric libraries: versions, and whether they fit each other."""
+    return {
+        "torch": str(torch.__version__),
+        "torchvision": _installed_version("torchvision"),
+        "transformers": _installed_version("transformers"),
+        "cuda": torch.version.cuda,
+        "sees_gpu": torch.cuda.is_available(),
+        "has_operators": has_compiled_operators() if find_spec("torchvision") else None,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _installed_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _forget_half_made_modules() -> None:

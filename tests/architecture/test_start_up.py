@@ -27,7 +27,18 @@ def loaded_by(*argv: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "command",
-    [(), ("profile",), ("fit",), ("plan",), ("simulate",), ("export",), ("explain",), ("compare",), ("demo",)],
+    [
+        (),
+        ("profile",),
+        ("fit",),
+        ("plan",),
+        ("simulate",),
+        ("export",),
+        ("explain",),
+        ("compare",),
+        ("doctor",),
+        ("demo",),
+    ],
 )
 def test_help_loads_neither_torch_nor_the_solver(command: tuple[str, ...]) -> None:
     assert not loaded_by(*command, "--help") & (HEAVY | {"pulp", "highspy", "pyarrow", "numpy"})
