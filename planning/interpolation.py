@@ -14,9 +14,9 @@ from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.published import PublishedLaw
 from ttamer.planning.queueing import ServiceLaw
 from ttamer.planning.service_times import Timings
-from ttamer.planning.surface import FEWEST_POINTS, Surface, fit_surface
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import WHOLE, Profile
+from ttamer.profiles.surface import FEWEST_POINTS, Surface, fit_surface
 
 MOST_STEPS = 64  # cores between the fewest and the most measured that are offered one by one; else powers of two
 

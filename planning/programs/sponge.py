@@ -62,7 +62,7 @@ class Decision:
 def fit(batches: Sequence[int], cores: Sequence[int], latency_ms: Sequence[float]) -> Coefficients:
     """The coefficients by ordinary least squares, as published: they may promise negative latencies.
 
-    `ttamer.planning.surface.fit_surface` is the fit that does not.
+    `ttamer.profiles.surface.fit_surface` is the fit that does not.
     """
     return fit_least_squares(batches, cores, latency_ms)
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ttamer.planning.surface import Coefficients, fit_least_squares, fit_surface, non_negative_least_squares
+from ttamer.planning.surface import Coefficients, fit_least_squares
 from ttamer.profiles.errors import InputError
+from ttamer.profiles.surface import FORMS, WORTHWHILE, fit_surface, non_negative_least_squares
 
 GRID = [(batch, cores) for batch in (1, 2, 4, 8) for cores in (1, 2, 4)]
 BATCH_N, CORES_N = [batch for batch, _ in GRID], [cores for _, cores in GRID]
@@ -33,11 +34,20 @@ def measured_grids(shared: Path) -> dict[str, list[tuple[int, int, float]]]:
 
 def test_a_surface_gives_back_the_coefficients_that_made_the_points() -> None:
     surface = fit_surface(BATCH_N, CORES_N, seconds(0.030, 0.001, 0.010, 0.004))
-    found = surface.coefficients
-    assert (found.g, found.d, found.e, found.h) == pytest.approx((0.030, 0.001, 0.010, 0.004), rel=1e-6)
+    assert surface.form == "sponge"
+    assert surface.coefficients == pytest.approx((0.030, 0.001, 0.010, 0.004), rel=1e-6)
     assert surface.mean_error == pytest.approx(0.0, abs=1e-9)
     assert surface.bound_factor == pytest.approx(1.0, abs=1e-6)
     assert surface.latency_s(3, 3) == pytest.approx(0.030 + 0.003 + 0.010 / 3 + 0.004)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in ("sponge", "serial")])
+def test_the_form_that_made_the_points_is_chosen_by_points_left_out(form: str) -> None:
+    b, c = np.array(BATCH_N, dtype=float), np.array(CORES_N, dtype=float)
+    seconds_N = sum(0.01 * feature_N for feature_N in FORMS[form](b, c)) + 0.1 * FORMS[form](b, c)[-1]
+    surface = fit_surface(BATCH_N, CORES_N, seconds_N.tolist())
+    assert surface.form == form
+    assert surface.unseen_error < WORTHWHILE * 0.05
 
 
 def test_ordinary_least_squares_may_go_below_zero_and_the_surface_never_does() -> None:
@@ -47,7 +57,7 @@ def test_ordinary_least_squares_may_go_below_zero_and_the_surface_never_does() -
     free = fit_least_squares(BATCH_N, CORES_N, latencies)
     assert free.latency(BATCH_N, CORES_N).min() < 0
     bounded = fit_surface(BATCH_N, CORES_N, latencies)
-    assert bounded.coefficients.latency(BATCH_N, CORES_N).min() > 0
+    assert bounded.latencies_s(BATCH_N, CORES_N).min() > 0
 
 
 def test_the_bound_covers_every_measured_point() -> None:
@@ -115,6 +125,6 @@ def test_surfaces_of_measured_grids_are_positive_where_least_squares_is_not(shar
             continue
         wrong += int((fit_least_squares(batch_N, cores_N, latency_N).latency(batch_N, cores_N) <= 0).sum())
         surface = fit_surface(batch_N, cores_N, latency_N)
-        assert (surface.coefficients.latency(batch_N, cores_N) > 0).all(), grid_id
+        assert (surface.latencies_s(batch_N, cores_N) > 0).all(), grid_id
         assert all(surface.bound_s(b, c) > 0 for b, c, _ in points)
     assert wrong > 0, "the grids are known to fool an unconstrained fit"
