@@ -104,6 +104,23 @@ def fit_surface(batch_N: Sequence[int], cores_N: Sequence[int], latency_N: Seque
     )
 
 
+def disagreement(measured_N3: ArrayLike, wanted_M2: ArrayLike) -> Floats:
+    """How far the forms fall apart at wanted points, (M,): the spread of their predictions over their mean.
+
+    measured_N3: batch, cores and seconds of every measured point. wanted_M2: batch and cores.
+    """
+    b, c, seconds_N = checked_points(*np.asarray(measured_N3, dtype=float).T)
+    wanted_b, wanted_c = np.asarray(wanted_M2, dtype=float).T
+    predicted = np.array(
+        [
+            np.stack(features(wanted_b, wanted_c), axis=1)
+            @ non_negative_least_squares(np.stack(features(b, c), axis=1) / seconds_N[:, None], np.ones(len(b)))
+            for features in FORMS.values()
+        ]
+    )
+    return np.asarray(predicted.std(axis=0) / predicted.mean(axis=0))
+
+
 def unseen_ratios(relative_NF: Floats) -> Floats:
     """Predicted / measured of every point, (N,), by a fit of the others; rows are features over measured seconds."""
     ones_N = np.ones(len(relative_NF) - 1)
