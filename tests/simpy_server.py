@@ -76,7 +76,7 @@ def in_simpy(
         while True:
             while not queue:
                 yield changed
-            opened_s = arrival_s[queue[0]] if batching.clock == "arrival" else env.now
+            opened_s = arrival_s[queue[0]] if batching.clock == "ideal" else env.now
             while len(queue) < batching.size and opened_s + batching.timeout_s - env.now > 1e-12:
                 yield changed | env.timeout(opened_s + batching.timeout_s - env.now)
             batch = queue[: batching.size]

@@ -4,14 +4,14 @@ Axes: K exits, M rows of a model's test records.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ttamer.exits.evaluate import FittedPolicy
 from ttamer.exits.policies.last_exit import LastExit
-from ttamer.planning.simulation.replica import Batching, Clock
+from ttamer.planning.simulation.replica import Batching
 from ttamer.planning.simulation.requests import UNKNOWN
 from ttamer.planning.simulation.service import BatchService, Curve, ExitCurves, StagedService, WholeService
 from ttamer.profiles.errors import DocumentError, InputError
@@ -41,7 +41,7 @@ class Deployed:
     curve: Curve | ExitCurves
     answers: Answers
 
-    def service(self, stops: Sequence[int], rng: np.random.Generator) -> BatchService:
+    def service(self, stops: list[int], rng: np.random.Generator) -> BatchService:
         """The service of one of its replicas, whose requests stop at these exits."""
         if isinstance(self.curve, Curve):
             return WholeService(self.curve, self.batching.size, rng)
@@ -60,7 +60,7 @@ class Deployed:
         return size / mean_s
 
 
-def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: Clock) -> list[list[Deployed]]:
+def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: str) -> list[list[Deployed]]:
     """The plan's groups by stage, in the order of the service's stages.
 
     Raises DocumentError if the plan was made for other measurements or leaves load unserved, and InputError
@@ -115,7 +115,7 @@ def check_same_measurements(plan: Plan, profile: Profile) -> None:
 
 
 def _deploy(
-    number: int, group: Group, plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: Clock
+    number: int, group: Group, plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: str
 ) -> Deployed:
     fitted = FittedPolicy.from_spec(plan.policies[group.policy])
     seen = records.get(group.model)

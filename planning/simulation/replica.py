@@ -3,38 +3,34 @@
 Axes: N requests of this replica in order of arrival, J batches in order of service, K exits.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from ttamer.planning.simulation.clocks import CLOCKS
 from ttamer.planning.simulation.service import BatchService
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
-
-Clock = Literal["arrival", "pickup"]
+from ttamer.profiles.registry import lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batching:
-    """When a free server starts: with `size` requests waiting, or when the timeout of the oldest has run out.
+    """When a free server starts: with `size` requests waiting, or when the timeout has run out.
 
-    clock says when the timeout starts: at the oldest request's arrival (Triton, KServe), or when the
-    server is free and picks it up (Ray Serve), which serves the same load in larger batches, later.
-    Raises InputError on a size below 1 or a timeout below 0.
+    clock: a name of `clocks/`, which says from which moment the timeout runs.
+    Raises InputError on a size below 1, a timeout below 0 or an unknown clock.
     """
 
     size: int
     timeout_s: float = 0.0
-    clock: Clock = "arrival"
+    clock: str = "ideal"
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 0 <= self.timeout_s < float("inf"):
             raise InputError(f"batches of {self.size} after {self.timeout_s} s", remedy="a batch holds 1 or more")
-        if self.clock not in ("arrival", "pickup"):
-            raise InputError(f"unknown batch clock {self.clock!r}", remedy="allowed: arrival, pickup")
+        lookup(CLOCKS, self.clock, "batching clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,53 +62,35 @@ def _run_singly(arrival_s_N: Floats, service: BatchService) -> Schedule:
     A request that finds the server idle is its own maximum, so its wait is exactly 0.
     Source: Lindley, The theory of queues with a single server (1952).
     """
-    service_s_N = service.single_s(len(arrival_s_N))
-    slack_s_N = arrival_s_N - (np.cumsum(service_s_N) - service_s_N)
+    single = service.single(len(arrival_s_N))
+    slack_s_N = arrival_s_N - (np.cumsum(single.busy_s_N) - single.busy_s_N)
     wait_s_N = np.maximum.accumulate(slack_s_N) - slack_s_N
     start_s_N = arrival_s_N + wait_s_N
     return Schedule(
         first_J=np.arange(len(arrival_s_N)),
         start_s_J=start_s_N,
-        end_s_J=start_s_N + service_s_N,
+        end_s_J=start_s_N + single.busy_s_N,
         wait_s_N=wait_s_N,
-        service_s_N=service_s_N,
+        service_s_N=single.answered_s_N,
         batch_N=np.ones(len(arrival_s_N), dtype=np.int64),
     )
 
 
 def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
     arrivals_s, requests = arrival_s_N.tolist(), len(arrival_s_N)
+    clock, size, timeout_s = CLOCKS[batching.clock], batching.size, batching.timeout_s
     firsts: list[int] = []
     starts_s: list[float] = []
     ends_s: list[float] = []
     first, free_s = 0, 0.0
     while first < requests:
-        start_s, last = next_batch(arrivals_s, first, free_s, batching)
+        start_s, last = clock(arrivals_s, first, free_s, size, timeout_s)
         free_s = start_s + service.serve(first, last)
         firsts.append(first)
         starts_s.append(start_s)
         ends_s.append(free_s)
         first = last
     return schedule_of(arrival_s_N, firsts, starts_s, ends_s, service)
-
-
-def next_batch(arrivals_s: Sequence[float], first: int, free_s: float, batching: Batching) -> tuple[float, int]:
-    """When the batch of request `first` starts, and the position behind its last request.
-
-    A request that arrives at the very moment of the start is in the batch if there is room.
-    """
-    oldest_s = arrivals_s[first]
-    behind = first + batching.size
-    opened_s = max(oldest_s, free_s) if batching.clock == "pickup" else oldest_s
-    ready_s = opened_s + batching.timeout_s
-    if behind <= len(arrivals_s):
-        ready_s = min(ready_s, arrivals_s[behind - 1])
-    else:
-        behind = len(arrivals_s)
-    start_s = max(free_s, ready_s)
-    if arrivals_s[behind - 1] <= start_s:
-        return start_s, behind
-    return start_s, bisect_right(arrivals_s, start_s, first + 1, behind)
 
 
 def schedule_of(

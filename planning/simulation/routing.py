@@ -4,16 +4,17 @@ Axes: N requests of one group in order of arrival, R replicas.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ttamer.planning.simulation.replica import Batching, Schedule, next_batch, run_replica, schedule_of
+from ttamer.planning.simulation.clocks import CLOCKS
+from ttamer.planning.simulation.replica import Batching, Schedule, run_replica, schedule_of
 from ttamer.planning.simulation.service import BatchService
 from ttamer.profiles.records import Floats, Ints
 
-MakeService = Callable[[Sequence[int], np.random.Generator], BatchService]
+MakeService = Callable[[list[int], np.random.Generator], BatchService]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,9 @@ class _OpenReplica:
         return Part(np.array(self.positions, dtype=np.int64), schedule)
 
     def _start_before(self, now_s: float) -> None:
+        clock, size, timeout_s = CLOCKS[self.batching.clock], self.batching.size, self.batching.timeout_s
         while self.first < len(self.arrivals_s):
-            start_s, last = next_batch(self.arrivals_s, self.first, self.free_s, self.batching)
+            start_s, last = clock(self.arrivals_s, self.first, self.free_s, size, timeout_s)
             if start_s >= now_s:
                 return
             self.free_s = start_s + self.service.serve(self.first, last)

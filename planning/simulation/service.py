@@ -4,7 +4,7 @@ Axes: N requests of one replica in order of arrival, J batches, K exits.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -74,6 +74,14 @@ def _stream(curve: Curve, size: int, rng: np.random.Generator) -> Iterator[float
         yield from curve.draw_s(size, CHUNK, rng).tolist()
 
 
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Requests that are served alone: seconds that each keeps the server busy, and seconds until it is answered."""
+
+    busy_s_N: Floats
+    answered_s_N: Floats
+
+
 class BatchService(Protocol):
     """How long the batches of one replica take, and when each request of a batch is answered."""
 
@@ -89,8 +97,12 @@ class BatchService(Protocol):
         """Seconds from its batch's start to each request's answer, of all batches served so far, by size."""
         ...
 
-    def single_s(self, count: int) -> Floats:
-        """Seconds of the replica's first `count` requests, each served alone."""
+    def forget(self) -> None:
+        """Begin anew: positions count from 0 and no batch has been served."""
+        ...
+
+    def single(self, count: int) -> Single:
+        """The replica's first `count` requests, each served alone."""
         ...
 
 
@@ -116,9 +128,14 @@ class WholeService:
         """Every request is answered when its batch ends."""
         return np.repeat(np.array(self._busy_s, dtype=np.float64), size_J)
 
-    def single_s(self, count: int) -> Floats:
-        """Seconds of `count` batches of one."""
-        return self._curve.draw_s(1, count, self._rng)
+    def forget(self) -> None:
+        """Begin anew."""
+        self._busy_s.clear()
+
+    def single(self, count: int) -> Single:
+        """`count` batches of one."""
+        busy_s_N = self._curve.draw_s(1, count, self._rng)
+        return Single(busy_s_N, busy_s_N)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +147,23 @@ class ExitCurves:
 
 
 class StagedService:
-    """A model whose batch shrinks at every exit: a request that stops there is answered and leaves.
+    """A model whose requests are answered at their exits: a batch that shrinks there, or with `releases` runs on whole.
 
-    stops holds the exit at which each request of the replica stops, by position; it may still grow.
+    stops holds the exit at which each request of the replica is answered, by position; it may still grow. When exits
+    stop, the answered leave their batch and the rest goes on at the size that remains. When they only release, every
+    request runs through all stages and heads, so latency is saved and computing is not.
     """
 
-    def __init__(self, curves: ExitCurves, stops: Sequence[int], up_to: int, rng: np.random.Generator) -> None:
-        self._curves, self._stops, self._rng = curves, stops, rng
+    def __init__(
+        self,
+        curves: ExitCurves,
+        stops: MutableSequence[int],
+        up_to: int,
+        rng: np.random.Generator,
+        *,
+        releases: bool = False,
+    ) -> None:
+        self._curves, self._stops, self._rng, self._releases = curves, stops, rng, releases
         self._parts = [
             (stage.streams(up_to, rng), head.streams(up_to, rng) if head else None)
             for stage, head in zip(curves.stages, curves.heads, strict=True)
@@ -144,10 +171,11 @@ class StagedService:
         self._answered_s: list[list[float]] = []
 
     def serve(self, first: int, last: int) -> float:
-        """Seconds until the last request of the batch has left."""
+        """Seconds until the last request of the batch has left, or was computed."""
         leaving = [0] * len(self._parts)
-        for stop in self._stops[first:last]:
-            leaving[stop] += 1
+        if not self._releases:
+            for stop in self._stops[first:last]:
+                leaving[stop] += 1
         remaining, clock_s = last - first, 0.0
         answered_s = [0.0] * len(leaving)
         for k, (stage, head) in enumerate(self._parts):
@@ -172,12 +200,19 @@ class StagedService:
         table = np.array(self._answered_s, dtype=np.float64).reshape(len(size_J), len(self._parts))
         return np.asarray(table[batch_N, np.asarray(self._stops[: len(batch_N)], dtype=np.int64)])
 
-    def single_s(self, count: int) -> Floats:
-        """Seconds of each request's own way to its exit."""
+    def forget(self) -> None:
+        """Begin anew; the exits of what was served are taken out of `stops`."""
+        self._answered_s.clear()
+        self._stops.clear()
+
+    def single(self, count: int) -> Single:
+        """Each request's own way to its exit, and to the last one if exits only release."""
         seconds_NK = np.zeros((count, len(self._parts)))
         for k, (stage, head) in enumerate(zip(self._curves.stages, self._curves.heads, strict=True)):
             seconds_NK[:, k] = stage.draw_s(1, count, self._rng)
             if head is not None:
                 seconds_NK[:, k] += head.draw_s(1, count, self._rng)
         stop_N = np.asarray(self._stops[:count], dtype=np.int64)
-        return np.asarray(np.cumsum(seconds_NK, axis=1)[np.arange(count), stop_N])
+        passed_s_NK = np.cumsum(seconds_NK, axis=1)
+        answered_s_N = np.asarray(passed_s_NK[np.arange(count), stop_N])
+        return Single(np.asarray(passed_s_NK[:, -1]) if self._releases else answered_s_N, answered_s_N)

@@ -19,7 +19,6 @@ from ttamer.planning.simulation.checks import (
     utilization_check,
 )
 from ttamer.planning.simulation.deployment import Deployed, deploy
-from ttamer.planning.simulation.replica import Clock
 from ttamer.planning.simulation.requests import UNKNOWN, RequestTable
 from ttamer.planning.simulation.routing import ROUTINGS
 from ttamer.planning.simulation.run import Load, Progress, run_stages
@@ -63,15 +62,15 @@ def simulate(
     rate_scale: float = 1.0,
     warm_up: float = 0.1,
     routing: str = "random",
-    clock: Clock = "arrival",
+    clock: str = "ideal",
     plan_sha256: str | None = None,
     on_progress: Progress | None = None,
 ) -> tuple[SimulationReport, RequestTable]:
     """What the plan promised beside what its simulated deployment did, and what every request met.
 
     records: test records by model. rate_scale multiplies the plan's load. warm_up: the fraction of the requests,
-    the first ones, that is not judged. routing: `random` or `shortest-queue`, within a group. clock: when a batch
-    timeout starts, see Batching. plan_sha256: of the plan's file; default: of its content.
+    the first ones, that is not judged. routing: `random` or `shortest-queue`, within a group. clock: a name of
+    `clocks/`. plan_sha256: of the plan's file; default: of its content.
     on_progress is told how many requests of how many are done. The same seed gives the same report.
     Raises DocumentError if the plan was made from other measurements, InputError on an impossible argument, on
     missing test records of a policy with early exits, and on batches that were not measured.

@@ -82,6 +82,6 @@ def test_constant_arrivals_fill_every_batch_and_the_first_waits_longest() -> Non
 
 def test_a_clock_that_starts_at_pickup_waits_again_after_a_busy_server() -> None:
     arrival_s = [1.0, 1.5, 2.0, 10.0]
-    done = run(arrival_s, Batching(size=2, timeout_s=1.0, clock="pickup"), curve_of(3.0, 3.0))
+    done = run(arrival_s, Batching(size=2, timeout_s=1.0, clock="ray-serve"), curve_of(3.0, 3.0))
     # {2} is picked up at 4.5, when the server is free, and waits until 5.5 for a second request.
     assert done.start_s_J.tolist() == [1.5, 5.5, 11.0]

@@ -32,7 +32,7 @@ def ours(arrival_s_N: NDArray[np.float64], batching: Batching, service: BatchSer
         (60.0, Batching(size=SIZE)),
         (160.0, Batching(size=SIZE, timeout_s=0.015)),
         (120.0, Batching(size=SIZE, timeout_s=0.05)),
-        (160.0, Batching(size=SIZE, timeout_s=0.015, clock="pickup")),
+        (160.0, Batching(size=SIZE, timeout_s=0.015, clock="ray-serve")),
     ],
 )
 def test_sojourn_times_are_distributed_as_in_simpy(rate_rps: float, batching: Batching, exits: bool) -> None:
@@ -59,7 +59,7 @@ def test_the_same_requests_and_seconds_give_the_same_sojourns_one_by_one() -> No
     def answers(stops: Sequence[int]) -> tuple[float, list[float]]:
         return seconds[len(stops)], [seconds[len(stops)]] * len(stops)
 
-    for clock in ("arrival", "pickup"):
+    for clock in ("ideal", "ray-serve"):
         batching = Batching(size=4, timeout_s=0.012, clock=clock)  # type: ignore[arg-type]
         mine_s = ours(arrival_s_N, batching, WholeService(curve, 4, np.random.default_rng(0)))
         assert mine_s == pytest.approx(in_simpy(arrival_s_N.tolist(), [0] * 5000, batching, answers), abs=1e-9)

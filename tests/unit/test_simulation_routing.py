@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -10,11 +8,11 @@ from ttamer.planning.simulation.service import BatchService, Curve, ExitCurves, 
 CURVE = Curve((1, 8), (np.array([0.8, 1.0, 1.3]), np.array([1.5, 2.0, 2.2])))
 
 
-def whole(stops: Sequence[int], rng: np.random.Generator) -> BatchService:
+def whole(stops: list[int], rng: np.random.Generator) -> BatchService:
     return WholeService(CURVE, 8, rng)
 
 
-def with_exits(stops: Sequence[int], rng: np.random.Generator) -> BatchService:
+def with_exits(stops: list[int], rng: np.random.Generator) -> BatchService:
     return StagedService(ExitCurves((CURVE, CURVE), (None, CURVE)), stops, 8, rng)
 
 

@@ -76,7 +76,7 @@ def test_a_head_that_the_policy_never_asks_costs_nothing() -> None:
     service = staged([flat(1.0), flat(2.0)], [None, flat(0.25)], [1, 1])
     assert service.serve(0, 2) == pytest.approx(3.25)
     alone = staged([flat(1.0), flat(2.0)], [None, flat(0.25)], [1, 0])
-    assert alone.single_s(2) == pytest.approx([3.25, 1.0])
+    assert alone.single(2).answered_s_N == pytest.approx([3.25, 1.0])
 
 
 def test_answers_leave_early_while_the_server_stays_busy_with_the_others() -> None:
@@ -112,3 +112,22 @@ def test_a_replica_without_requests_did_nothing(size: int) -> None:
 def test_an_impossible_batching_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError):
         Batching(**wrong)  # type: ignore[arg-type]
+
+
+def test_an_exit_that_only_releases_saves_its_requests_time_and_the_server_none() -> None:
+    curves = ExitCurves((by_size(1.0, 2.0), by_size(10.0, 20.0)), (flat(0.5), flat(0.25)))
+    service = StagedService(curves, [0, 1], 2, np.random.default_rng(0), releases=True)
+    assert service.serve(0, 2) == pytest.approx(2.0 + 0.5 + 20.0 + 0.25)  # both rows at every stage
+    assert service.answered_s(np.array([2])) == pytest.approx([2.5, 22.75])
+    alone = StagedService(curves, [0, 1], 1, np.random.default_rng(0), releases=True).single(2)
+    assert alone.busy_s_N == pytest.approx([11.75, 11.75])
+    assert alone.answered_s_N == pytest.approx([1.5, 11.75])
+
+
+def test_a_released_answer_does_not_let_the_next_request_start_earlier() -> None:
+    curves = ExitCurves((flat(1.0), flat(9.0)), (flat(0.0), flat(0.0)))
+    for size in (1, 2):
+        service = StagedService(curves, [0, 0], 2, np.random.default_rng(0), releases=True)
+        done = run_replica(np.array([0.0, 0.5]), Batching(size=size), service)
+        assert done.wait_s_N == pytest.approx([0.0, 9.5])
+        assert done.service_s_N == pytest.approx([1.0, 1.0])
