@@ -34,7 +34,11 @@ def fastest_within_drop(
 
     max_drop: a fraction. Raises InfeasibleError if no candidate is accurate enough; see `evaluate` for the others.
     """
-    evaluated = evaluate_all(candidates, validation, costs)
+    return fastest_of(evaluate_all(candidates, validation, costs), validation, costs, max_drop)
+
+
+def fastest_of(evaluated: Sequence[Evaluated], validation: ExitRecords, costs: ExitCosts, max_drop: float) -> Evaluated:
+    """The same of candidates that were evaluated on the validation records already."""
     vertices = hull(evaluated)
     floor = float(validation.accuracy_K()[-1]) - max_drop - ROUNDING
     place = next((i for i, one in enumerate(vertices) if one.outcome.accuracy >= floor), None)
@@ -63,7 +67,14 @@ def most_accurate_within(
 
     Raises InfeasibleError if no candidate is fast enough; see `evaluate` for the others.
     """
-    vertices = hull(evaluate_all(candidates, validation, costs))
+    return most_accurate_of(evaluate_all(candidates, validation, costs), validation, costs, mean_s)
+
+
+def most_accurate_of(
+    evaluated: Sequence[Evaluated], validation: ExitRecords, costs: ExitCosts, mean_s: float
+) -> Evaluated:
+    """The same of candidates that were evaluated on the validation records already."""
+    vertices = hull(evaluated)
     fast_enough = [one for one in vertices if _mean_s(one) <= mean_s]
     if not fast_enough:
         least_s = min((_mean_s(one) for one in vertices), default=float("inf"))
