@@ -1,0 +1,1 @@
+"""Adapting a running service: predictors of load, controllers that decide anew, and what they did on a trace."""
