@@ -23,7 +23,7 @@ def run(
     Looks at quotas, neighbours, stolen time, clocks, hyper-threads, thread variables, NUMA, memory, disk, and
     at whether torch, torchvision and the GPU fit each other.
 
-    Example: ttamer doctor --strict
+    Example: ttamer doctor --format json
     """
     from ttamer.exits.torchvision_import import installed_software
     from ttamer.profiles.shelf import SHELF

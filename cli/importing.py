@@ -27,7 +27,7 @@ def import_into(folder: Path, file: Path, quantile: str, device: str, format: Fo
         )
     imported = write_profile(folder, import_profile(file, folder.name, quantile=at, device=device))
     if format is Format.TABLE:
-        _print(imported, file)
+        print_imported(imported, file.name)
         render.say(f"wrote {folder}; next: ttamer plan --slo {_slo(imported)} --rate 10rps{profile_option(folder)}")
     else:
         rows = [_row(point, imported) for point in imported.imported]
@@ -54,7 +54,8 @@ def _row(point: "ImportedPoint", profile: "Profile") -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print(profile: "Profile", file: Path) -> None:
+def print_imported(profile: "Profile", source: str = "") -> None:
+    """Print the imported points as a table. source: the file they came from."""
     rows = []
     for row, point in ((_row(point, profile), point) for point in profile.imported):
         accuracy = row["accuracy"]
@@ -65,4 +66,4 @@ def _print(profile: "Profile", file: Path) -> None:
         ))  # fmt: skip
     quantile = f"{100 * profile.imported[0].quantile:g}"
     columns = ("stage", "model", "cores", "batch", f"p{quantile}", "throughput", "loading", "accuracy")
-    render.table(columns, rows, title=f"Profile {profile.name!r}, imported from {file.name}")
+    render.table(columns, rows, title=f"Profile {profile.name!r}, imported{source and f' from {source}'}")

@@ -3,40 +3,20 @@
 Heavy rooms are imported inside the commands, so that `--help` is instant.
 """
 
-import inspect
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import ttamer
-from ttamer.cli import compare, demo, doctor, explain, export, fit, plan, profile, simulate
-from ttamer.profiles.errors import Interrupted, TtamerError
+from ttamer.cli import compare, demo, doctor, explain, export, fit, plan, profile, profile_diff, profile_show, simulate
+from ttamer.cli.group import DEFAULT, Commands, DefaultGroup, add, paragraphs
 
 EPILOG = (
     "Exit codes: 0 done, 1 bug, 2 usage or bad document, 3 infeasible, 4 promise broken, "
     "5 measurement not trustworthy, 130 interrupted with partial results saved."
 )
-
-
-class Commands(TyperGroup):
-    """Commands whose expected failures end in one clear sentence and a documented exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command; turn a TtamerError into its message and exit code."""
-        try:
-            return super().invoke(ctx)
-        except TtamerError as error:
-            failure = error
-        except KeyboardInterrupt:
-            failure = Interrupted("stopped", remedy="run the same command again to go on")
-        print(f"ttamer: {failure.message}", file=sys.stderr)
-        if failure.remedy:
-            print(f"  try: {failure.remedy}", file=sys.stderr)
-        raise typer.Exit(failure.exit_code)
-
 
 app = typer.Typer(
     name="ttamer",
@@ -67,13 +47,13 @@ def root(
     """
 
 
-def _paragraphs(docstring: str) -> str:
-    """A docstring whose paragraphs are a line each, so that help breaks them where the terminal ends."""
-    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(docstring).split("\n\n"))
-
-
-for command in (profile, fit, plan, simulate, export, explain, compare, doctor, demo):
-    app.command(name=command.__name__.rpartition(".")[2], help=_paragraphs(command.run.__doc__ or ""))(command.run)
+profiles = typer.Typer(cls=DefaultGroup, no_args_is_help=False)
+add(profiles, DEFAULT, profile.run)
+add(profiles, "show", profile_show.run)
+add(profiles, "diff", profile_diff.run)
+app.add_typer(profiles, name="profile", help=paragraphs(profile.run.__doc__ or ""))
+for command in (fit, plan, simulate, export, explain, compare, doctor, demo):
+    add(app, command.__name__.rpartition(".")[2], command.run)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttamer.cli import render
+from ttamer.cli import render, surfaces
 from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, integers, names
 from ttamer.cli.progress import Advance, progress
 
@@ -70,13 +70,17 @@ def run(
     resize: Annotated[
         bool, typer.Option("--resize", help="With --policy: scale images to the model's input size.")
     ] = False,
+    predict_only: Annotated[
+        bool, typer.Option("--predict-only", help="Measure nothing; show what was measured beside fitted surfaces.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be measured, and stop.")] = False,
     profile: ProfileName = "local",
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Measure the latency of models by batch size and cores: whole, stage by stage and head by head.
 
-    A stopped run goes on where it was when the same command is given again. With --policy, a model that was fitted and
+    A stopped run goes on where it was when the same command is given again. `ttamer profile show NAME` shows what was
+    measured, `ttamer profile diff BEFORE AFTER` compares two profiles. With --policy, a model that was fitted and
     profiled runs on real samples and really exits; what it takes is printed beside what a plan expects of it.
 
     Example: ttamer profile resnet18 bert-mini --quick
@@ -86,6 +90,11 @@ def run(
     from ttamer.profiles.shelf import profile_folder, profile_option
     from ttamer.profiling.sweep import plan_sweep, run_sweep
 
+    if predict_only:
+        from ttamer.cli.profile_show import show_predictions
+
+        show_predictions(profile, models or [], format)
+        return
     if import_file is not None:
         from ttamer.cli.importing import import_into
 
@@ -137,11 +146,12 @@ def run(
         render.say(failure)
     measured = _with_published_accuracy(measured, folder)
     if format is Format.TABLE:
-        _print(measured, [choice.name for choice in chosen])
+        print_measured(measured, [choice.name for choice in chosen])
+        print(surfaces.plot(measured, [choice.name for choice in chosen]))
         _say_doubts(measured, [choice.name for choice in chosen])
         render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{profile_option(folder)}")
     else:
-        render.document({"rows": _rows(measured, [choice.name for choice in chosen])}, format)
+        render.document({"rows": rows_of(measured, [choice.name for choice in chosen])}, format)
 
 
 def _as_before(
@@ -231,7 +241,8 @@ def _whole_points(profile: "Profile", models: list[str]) -> "list[LatencyPoint]"
     return sorted(points, key=lambda p: (models.index(p.key.model), p.key.device, p.key.cores, p.key.batch))
 
 
-def _rows(profile: "Profile", models: list[str]) -> list[Mapping[str, object]]:
+def rows_of(profile: "Profile", models: list[str]) -> list[Mapping[str, object]]:
+    """The whole-model points as data."""
     return [
         {
             **asdict(point.key),
@@ -246,7 +257,8 @@ def _rows(profile: "Profile", models: list[str]) -> list[Mapping[str, object]]:
     ]
 
 
-def _print(profile: "Profile", models: list[str]) -> None:
+def print_measured(profile: "Profile", models: list[str]) -> None:
+    """Print the whole-model points as a table, and the accuracies that others published."""
     rows = []
     for point in _whole_points(profile, models):
         median_s, (low_s, high_s) = point.samples.median_s(), point.samples.interval_s(0.5)

@@ -30,6 +30,8 @@ def loaded_by(*argv: str) -> set[str]:
     [
         (),
         ("profile",),
+        ("profile", "show"),
+        ("profile", "diff"),
         ("fit",),
         ("plan",),
         ("simulate",),

@@ -1,0 +1,73 @@
+"""Groups of commands: the root, where failures become exit codes, and `profile`, which also measures by itself."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ttamer.profiles.errors import Interrupted, TtamerError
+
+DEFAULT = "(default)"  # the name of what a group runs by itself; nobody types it
+
+
+class Commands(TyperGroup):
+    """Commands whose expected failures end in one clear sentence and a documented exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the pipeline, which begins with the one that is a group of its own."""
+        return sorted(super().list_commands(ctx), key=lambda name: not isinstance(self.commands[name], DefaultGroup))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; turn a TtamerError into its message and exit code."""
+        try:
+            return super().invoke(ctx)
+        except TtamerError as error:
+            failure = error
+        except KeyboardInterrupt:
+            failure = Interrupted("stopped", remedy="run the same command again to go on")
+        print(f"ttamer: {failure.message}", file=sys.stderr)
+        if failure.remedy:
+            print(f"  try: {failure.remedy}", file=sys.stderr)
+        raise typer.Exit(failure.exit_code)
+
+
+class _Unnamed(typer.Context):
+    """The context of a command that is run without being named: its usage line names the group alone."""
+
+    @property
+    def command_path(self) -> str:
+        """The path of the group."""
+        return super().command_path.rstrip()
+
+
+class DefaultCommand(TyperCommand):
+    """The command that a group runs when no other one is named."""
+
+    context_class = _Unnamed
+
+
+class DefaultGroup(TyperGroup):
+    """A group that runs its hidden command when its first argument names none of the others."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the default command where no command is named."""
+        return super().parse_args(ctx, args if args and args[0] in self.commands else [DEFAULT, *args])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The default command goes without a name in usage lines."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return "" if name == DEFAULT else name, command, rest
+
+
+def paragraphs(docstring: str) -> str:
+    """A docstring whose paragraphs are a line each, so that help breaks them where the terminal ends."""
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(docstring).split("\n\n"))
+
+
+def add(app: typer.Typer, name: str, run: Callable[..., None]) -> None:
+    """Add a command whose help is the function's docstring."""
+    cls = DefaultCommand if name == DEFAULT else TyperCommand
+    app.command(name=name, help=paragraphs(run.__doc__ or ""), cls=cls)(run)
