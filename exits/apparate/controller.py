@@ -22,6 +22,7 @@ from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats
 
 ALLOWED_DISAGREEMENT = 0.01  # as released, of every batch
+UNLIMITED = float("inf")
 WINDOW_BATCHES = 4  # as released: what thresholds are tuned on
 HISTORY_BATCHES = 20  # as released: utilities and exit shares
 ENOUGH_EXITS = 0.9  # as released: with more leaving at the ramps that stay, none is added
@@ -65,6 +66,8 @@ class Controller(ABC):
     """Active ramps, their thresholds and the recent feedback; `serve` takes a batch and adapts.
 
     latencies: by batch size; a batch takes the next larger one. Thresholds start at 0: nothing leaves early.
+    tail_budget: most that passing all ramps may add, strictly, as a fraction of the plain model; where the first ramps
+    add more, moves may not add to that. The released code moves ramps without looking at it.
     Raises InputError without ramps.
     """
 
@@ -74,12 +77,18 @@ class Controller(ABC):
     worthwhile_pct: ClassVar[float]  # latency that retuning must win for negative ramps to stay
 
     def __init__(
-        self, latencies: Mapping[int, RampLatency], ramps: Sequence[int], *, compat: Compat = Compat.FIXED
+        self,
+        latencies: Mapping[int, RampLatency],
+        ramps: Sequence[int],
+        *,
+        compat: Compat = Compat.FIXED,
+        tail_budget: float = UNLIMITED,
     ) -> None:
         if not ramps or not latencies:
             raise InputError(f"a controller of {len(ramps)} ramps", remedy="activate at least one ramp")
         self.latencies = dict(latencies)
         self.compat = compat
+        self.tail_budget = tail_budget
         self.ramps = list(ramps)
         self.thresholds = [0.0] * len(self.ramps)
         self.batches = 0
@@ -90,10 +99,27 @@ class Controller(ABC):
         self._utility: dict[int, deque[float]] = {}
         self._shares: deque[tuple[Floats, int]] = deque(maxlen=HISTORY_BATCHES)
 
-    def serve(self, batch: Feedback) -> Served:
-        """Answer one batch with the present thresholds, then learn from it and adapt."""
+    def serve(self, batch: Feedback, known: Feedback | None = None) -> Served:
+        """Answer one batch with the present thresholds, then learn from it and adapt.
+
+        known: the part of it whose final answers come to be known, None for all of it. From nothing, nothing is learnt.
+        """
         self.batches += 1
         latency = at_batch(self.latencies, batch.samples)
+        served, agreement_R = self._answered(batch, latency)
+        if known is None:
+            known, seen = batch, served
+        elif known.samples:
+            seen, agreement_R = self._answered(known, latency)
+        else:
+            return served
+        self._learn(known, seen, latency)
+        self._violations += self._violates(seen.agreement)
+        self._adapt(seen, agreement_R, latency)
+        return served
+
+    def _answered(self, batch: Feedback, latency: RampLatency) -> tuple[Served, list[float | None]]:
+        """What comes of a batch, and the agreement of each ramp among those that leave there, None where none do."""
         leaving_N = batch.leaving_N(self.ramps, self.thresholds)
         columns = np.array([*self.ramps, batch.agrees_NK.shape[1] - 1])
         agrees_N = batch.agrees_NK[np.arange(batch.samples), columns[leaving_N]] | (leaving_N == len(self.ramps))
@@ -107,12 +133,7 @@ class Controller(ABC):
             cut_pct=latency.cut_pct(share, latency.answer_s(self.ramps)),
             exit_share=share,
         )
-        # agreement of each ramp among the samples that left there; None where none did
-        agreement_R = [float(agrees_N[leaving_N == j].mean()) if counts_R[j] else None for j in range(len(self.ramps))]
-        self._learn(batch, served, latency)
-        self._violations += self._violates(served.agreement)
-        self._adapt(served, agreement_R, latency)
-        return served
+        return served, [float(agrees_N[leaving_N == j].mean()) if counts_R[j] else None for j in range(len(self.ramps))]
 
     @abstractmethod
     def _adapt(self, served: Served, agreement_R: Sequence[float | None], latency: RampLatency) -> None: ...
@@ -183,9 +204,11 @@ class Controller(ABC):
         stay = [j for j in range(len(self.ramps)) if j not in negative]
         leaving = sum(self._mean_share()[j] for j in stay)
         first = self.ramps[-1] + 1
+        deeper = spaced(first, latest, 1)[0] if first <= latest else None
+        affordable = deeper is not None and self._affords([*(self.ramps[j] for j in stay), deeper])
         self._keep(stay)
-        if leaving <= ENOUGH_EXITS and first <= latest:
-            self.ramps.append(spaced(first, latest, 1)[0])
+        if leaving <= ENOUGH_EXITS and deeper is not None and affordable:
+            self.ramps.append(deeper)
             self.thresholds.append(self.first_threshold)
             self._quota -= 1
             self._forget(self.ramps)
@@ -195,20 +218,31 @@ class Controller(ABC):
         samples = sum(size for _, size in self._shares)
         return np.asarray(sum(share_R * size for share_R, size in self._shares) / samples)
 
+    def _affords(self, ramps: Sequence[int]) -> bool:
+        """Whether passing these ramps keeps the tail budget at every batch size, or adds no more than the present."""
+        return all(
+            latency.tail_overhead(ramps) < self.tail_budget
+            or latency.tail_overhead(ramps) <= latency.tail_overhead(self.ramps)
+            for latency in self.latencies.values()
+        )
+
     def _move_earlier(self) -> bool:
         """Add a ramp before the first if one was given up, else exchange one for it; False where there is no room."""
         place = (self.ramps[0] - 1) // 2
         if self.ramps[0] < 2:
             return False
-        if self._quota > 0:
+        if self._quota > 0 and self._affords([place, *self.ramps]):
             self._quota -= 1
         else:
             mean_utility = [float(np.mean(self._utility[ramp])) for ramp in self.ramps]
             order = sorted(range(len(self.ramps)), key=mean_utility.__getitem__)
             # released: the ramp of highest utility goes, where the lowest was meant
             goes = order[-1] if self.compat is Compat.RELEASED else order[0]
+            stay = [j for j in range(len(self.ramps)) if j != goes]
+            if not self._affords([place, *(self.ramps[j] for j in stay)]):
+                return False
             self._forget(self.ramps)
-            self._keep([j for j in range(len(self.ramps)) if j != goes])
+            self._keep(stay)
         self.ramps.insert(0, place)
         self.thresholds.insert(0, self.first_threshold)
         self._forget(self.ramps)

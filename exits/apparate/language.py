@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ttamer.exits.apparate.controller import ALLOWED_DISAGREEMENT, Controller, Served
+from ttamer.exits.apparate.controller import ALLOWED_DISAGREEMENT, UNLIMITED, Controller, Served
 from ttamer.exits.apparate.latency import RampLatency, at_batch
 from ttamer.exits.apparate.tuner import Compat
 
@@ -26,9 +26,14 @@ class LanguageController(Controller):
     worthwhile_pct: ClassVar[float] = 5.0
 
     def __init__(
-        self, latencies: Mapping[int, RampLatency], ramps: Sequence[int], *, compat: Compat = Compat.FIXED
+        self,
+        latencies: Mapping[int, RampLatency],
+        ramps: Sequence[int],
+        *,
+        compat: Compat = Compat.FIXED,
+        tail_budget: float = UNLIMITED,
     ) -> None:
-        super().__init__(latencies, ramps, compat=compat)
+        super().__init__(latencies, ramps, compat=compat, tail_budget=tail_budget)
         self._adjusted = False
         self._positive_share = POSITIVE_SHARE
         self._history = [list(self.ramps)]

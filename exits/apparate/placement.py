@@ -11,13 +11,15 @@ import numpy as np
 
 from ttamer.exits.apparate.feedback import Feedback
 from ttamer.exits.apparate.latency import RampLatency
-from ttamer.exits.apparate.tuner import Compat, Tuned, tune, tune_exactly
+from ttamer.exits.apparate.tuner import Compat, Tuned, most_errors, tune, tune_exactly, ways_to_part
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats
 
 MOST_SUBSETS = 5000  # each costs a search: half a minute at some thousand samples
 TUNING_BUDGET = 1e-4  # as released: not one changed answer in the samples at hand
 TAIL_BUDGET = 0.05  # as released
+TAIL_BUDGETS = {Compat.RELEASED: TAIL_BUDGET, Compat.FIXED: 0.02}  # fixed: the paper's
+MOST_WAYS = 300  # for one set of ramps, of many: beyond, the searches stand in for the exact thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ def place_exactly(
 ) -> Placement:
     """The subset of ramps within the tail budget that saves most latency, every subset tried.
 
-    One or two ramps get their exact thresholds, more of them the better of the two greedy searches.
-    Raises InputError for more than 5000 subsets.
+    Each gets its exact thresholds; from three ramps on, where the errors can be parted among them in more than 300
+    ways, the better of the two greedy searches. Raises InputError for more than 5000 subsets.
     """
     sizes = range(1, most_ramps + 1)
     subsets = [ramps for size in sizes for ramps in combinations(range(latency.exits - 1), size)]
@@ -139,7 +141,8 @@ def place_exactly(
 
 
 def _tune_best(feedback: Feedback, latency: RampLatency, ramps: tuple[int, ...], max_disagreement: float) -> Tuned:
-    if len(ramps) <= 2:
+    allowed = most_errors(feedback.samples, max_disagreement)
+    if len(ramps) <= 2 or ways_to_part(allowed, len(ramps)) <= MOST_WAYS:
         return tune_exactly(feedback, latency, ramps, max_disagreement)
     searches = [tune(feedback, latency, ramps, max_disagreement, compat=compat) for compat in Compat]
     return max(searches, key=lambda one: one.cut_pct)

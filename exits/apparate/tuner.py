@@ -1,4 +1,4 @@
-"""Thresholds by Apparate's greedy search, and the exact optimum of one or two ramps to hold it against.
+"""Thresholds by Apparate's greedy search, and the exact optimum to hold it against.
 
 An input leaves at the first active ramp whose doubt, 1 - confidence, is strictly below the ramp's threshold; a
 threshold of 0 is off. The search steps the ramp that loses least agreement for the latency it gains, doubles steps that
@@ -7,9 +7,10 @@ succeed and halves all where none does.
 Axes: N samples, R active ramps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from ttamer.profiles.records import Floats
 FIRST_STEP, LEAST_STEP = 0.01, 0.001  # of a threshold, as released
 DECIMALS = 4  # of a threshold, as released
 AGREEMENT_DECIMALS = 7  # as released: the budget is compared with a rounded share
+MOST_WAYS = 20_000  # to part the errors among ramps: seconds at some thousand samples
 
 
 class Compat(StrEnum):
@@ -188,39 +190,48 @@ def most_errors(samples: int, max_disagreement: float) -> int:
 
 
 def tune_exactly(feedback: Feedback, latency: RampLatency, ramps: Sequence[int], max_disagreement: float) -> Tuned:
-    """The thresholds of one or two ramps that save most latency within the budget, by enumeration.
+    """The thresholds of a few ramps that save most latency within the budget.
 
-    Time O(N^2). Raises InputError for other numbers of ramps and a budget that not even 0 errors keep.
+    An earlier answer is never later and takes no error from elsewhere, so each ramp is as loose as its part of the
+    errors allows, and only the ways to part the errors are tried. Time O(N) for each.
+    Raises InputError without ramps, for a budget that not even 0 errors keep, and for more than 20,000 ways.
     """
     allowed = most_errors(feedback.samples, max_disagreement)
-    if not 1 <= len(ramps) <= 2 or allowed < 0:
+    if not ramps or allowed < 0 or ways_to_part(allowed, len(ramps)) > MOST_WAYS:
         raise InputError(
-            f"{len(ramps)} ramps within a budget of {max_disagreement} cannot be tuned exactly",
-            remedy="give one or two ramps and a budget above 0",
+            f"{len(ramps)} ramps within a budget of {max_disagreement} of {feedback.samples} samples cannot be tuned "
+            "exactly",
+            remedy="give fewer ramps or a smaller budget, above 0",
         )
     window = _Window.of(feedback, latency, ramps)
-    if len(ramps) == 1:
-        thresholds: tuple[float, ...] = (_loosest(window.doubt_RN[0], ~window.agrees_RN[0], allowed),)
-    else:
-        thresholds = _best_pair(window, allowed)
-    probe = window.probe(thresholds)
-    return Tuned(tuple(ramps), thresholds, probe.agreement, probe.cut_pct, probe.exit_share)
+    stays_N = np.ones(feedback.samples, dtype=np.bool_)
+    best = min(_parted(window, stays_N, (), allowed), key=lambda thresholds: -window.probe(thresholds).cut_pct)
+    probe = window.probe(best)
+    return Tuned(tuple(ramps), best, probe.agreement, probe.cut_pct, probe.exit_share)
 
 
-def _best_pair(window: _Window, allowed: int) -> tuple[float, float]:
-    first_N, second_N = window.doubt_RN
-    wrong_RN = ~window.agrees_RN
-    best, best_cut = (0.0, 0.0), -np.inf
-    for threshold in [0.0, *np.nextafter(np.unique(first_N), np.inf).tolist()]:
-        stays_N = first_N >= threshold
-        errors = int(np.count_nonzero(~stays_N & wrong_RN[0]))
-        if errors > allowed:
-            break
-        second = _loosest(second_N[stays_N], wrong_RN[1][stays_N], allowed - errors)
-        cut = window.probe((threshold, second)).cut_pct
-        if cut > best_cut:
-            best, best_cut = (threshold, second), cut
-    return best
+def ways_to_part(errors: int, ramps: int) -> int:
+    """The number of ways to give each ramp but the last its part of the errors, the last one getting the rest.
+
+    >>> ways_to_part(2, 1), ways_to_part(2, 2), ways_to_part(2, 3)
+    (1, 3, 6)
+    """
+    return comb(errors + ramps - 1, ramps - 1)
+
+
+def _parted(
+    window: _Window, stays_N: NDArray[np.bool_], before: tuple[float, ...], allowed: int
+) -> Iterator[tuple[float, ...]]:
+    """The loosest thresholds for every way to part the errors among the ramps behind those that are set."""
+    j = len(before)
+    doubt_N, wrong_N = window.doubt_RN[j][stays_N], ~window.agrees_RN[j][stays_N]
+    if j == len(window.doubt_RN) - 1:
+        yield (*before, _loosest(doubt_N, wrong_N, allowed))
+        return
+    for errors in range(allowed + 1):
+        threshold = _loosest(doubt_N, wrong_N, errors)
+        left_N = stays_N & (window.doubt_RN[j] >= threshold)
+        yield from _parted(window, left_N, (*before, threshold), allowed - errors)
 
 
 def _loosest(doubt_N: Floats, wrong_N: NDArray[np.bool_], allowed: int) -> float:
