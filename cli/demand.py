@@ -51,8 +51,8 @@ def service_asked_for(file: Path | None, options: Options, profile: "Profile") -
     for path, value in _given(options).items():
         _put(content, path, value)
     _choose_models(content, options)
-    if "cores" not in _inner(content, "limits"):
-        _put(content, ("limits", "cores"), _cores_of(profile))
+    if "cores" not in _inner(content, "limits") and not content.get("pools"):
+        _put(content, ("limits", "cores"), _cores_of(profile, str(content.get("device", "cpu"))))
     source = "the service" if file is None else str(file)
     folder = Path() if file is None or options.current else file.parent
     return ServiceFile.parse(content, source).to_service(source, profile.tasks(), folder)
@@ -60,7 +60,7 @@ def service_asked_for(file: Path | None, options: Options, profile: "Profile") -
 
 def _given(options: Options) -> dict[tuple[str, ...], Any]:
     """What the options put where in a service file, checked so that a wrong one is named as it was typed."""
-    from ttamer.profiles.service_file import parse_quantile
+    from ttamer.profiles.service_parts import parse_quantile
     from ttamer.profiles.units import parse_bytes, parse_duration_s, parse_fraction, parse_rate_rps
 
     checks: dict[str, Callable[[str, str], Any]] = {
@@ -129,6 +129,7 @@ def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         content[path[0]] = {**(content.get(path[0]) or {}), path[1]: value}
 
 
-def _cores_of(profile: "Profile") -> int | None:
-    allowed = profile.machine.facts.get("allowed_cpus")
+def _cores_of(profile: "Profile", device: str) -> int | None:
+    """Cores (or GPUs) of the profiled machine, where it is known how many it has."""
+    allowed = profile.machine.facts.get("gpus" if device == "cuda" else "allowed_cpus")
     return len(allowed) if isinstance(allowed, list) else None

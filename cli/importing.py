@@ -16,7 +16,7 @@ def import_into(folder: Path, file: Path, quantile: str, device: str, format: Fo
     """Write the profile in a file to a new folder and show it. Raises InputError if the folder holds a profile."""
     from ttamer.profiles.errors import InputError
     from ttamer.profiles.imports import import_profile
-    from ttamer.profiles.service_file import parse_quantile
+    from ttamer.profiles.service_parts import parse_quantile
     from ttamer.profiles.shelf import profile_option, write_profile
 
     at = parse_quantile(quantile, "--import-quantile")

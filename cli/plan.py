@@ -179,10 +179,11 @@ def _print(plan: "Plan", service: "Service") -> None:
 
 
 def _cost(plan: "Plan", service: "Service") -> str:
-    from ttamer.planning.valuation import cost_of, price_of_core
-
-    cores = render.count(plan.promise.cores, "core")
-    return cores if price_of_core(service) is None else f"{cores}, {cost_of(service, plan.groups):.4g} an hour"
+    promise = plan.promise
+    used = [render.count(promise.cores, "core")] if promise.cores or not promise.devices else []
+    used += [render.count(promise.devices, "device")] if promise.devices else []
+    cost = promise.cost_per_hour
+    return ", ".join([*used, *([f"{cost:.4g} an hour"] if cost is not None else [])])
 
 
 def _short(policy: str, model: str) -> str:

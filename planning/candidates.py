@@ -19,11 +19,11 @@ PARTS_OF_SLO = 8  # with several stages, each gets a whole number of these parts
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """One column of the program: a model with an exit policy, a batch size and a number of cores.
+    """One column of the program: a model with an exit policy, a batch size and a number of cores in a pool.
 
     service_s: mean busy seconds of a full batch. capacity_rps: the most one replica may be given so that its
     latency stays within slo_s, the stage's part of the SLO. batch_timeout_s: at that rate.
-    memory_bytes: peak; price: in cores. verdict: the worst of the measured points it rests on;
+    memory_bytes: peak. verdict: the worst of the measured points it rests on;
     samples: the fewest of them, samples_needed: how many the quantile asks for.
     """
 
@@ -40,6 +40,7 @@ class Candidate:
     verdict: str
     samples: int
     samples_needed: int
+    pool: str = ""
     is_interpolated: bool = False
 
     @property
@@ -67,11 +68,6 @@ class Candidate:
         """The batch timeout at full capacity."""
         return group_timeout_s(self.law, self.capacity_rps, 1, self.slo_s)
 
-    @property
-    def price(self) -> float:
-        """Cores (on a GPU: devices) that one replica occupies."""
-        return float(self.cores)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Server:
@@ -88,6 +84,7 @@ class Server:
     verdict: str
     samples: int
     samples_needed: int
+    pool: str = ""
     is_interpolated: bool = False
 
     def under(self, slo_s: float, rate_rps: float) -> Candidate:
@@ -112,6 +109,7 @@ class Server:
             verdict=self.verdict,
             samples=self.samples,
             samples_needed=self.samples_needed,
+            pool=self.pool,
             is_interpolated=self.is_interpolated,
         )
 
@@ -222,24 +220,26 @@ def parts_of(slo_s: float, stages: int) -> list[float]:
     return [slo_s] if stages == 1 else [slo_s * part / PARTS_OF_SLO for part in range(1, PARTS_OF_SLO)]
 
 
-def undominated(candidates: Sequence[Candidate], *, resources: Sequence[str] = ()) -> list[Candidate]:
-    """The candidates that no other of their stage beats in cores, capacity, accuracy, batch and part of the SLO.
+def undominated(
+    candidates: Sequence[Candidate], *, resources: Sequence[str] = (), by_model: Sequence[str] = ()
+) -> list[Candidate]:
+    """The candidates that no other of their stage and pool beats in cores, capacity, accuracy, batch and SLO part.
 
     Replacing each replica of a beaten candidate by one of the better keeps every constraint and never lowers
     the objective. Of equals the first stays. resources: what counts besides, names of fields of which less is better.
+    by_model: stages in which a model cannot stand in for another, as each has a fixed number of replicas.
     """
-    kept: list[Candidate] = []
+    kept: dict[tuple[str, ...], list[Candidate]] = {}
     merits = {id(candidate): _merit(candidate, resources) for candidate in candidates}
     for candidate in sorted(candidates, key=lambda one: merits[id(one)]):  # whoever beats another comes first
         merit = merits[id(candidate)]
-        if not any(
-            other.stage == candidate.stage
-            and all(this <= that for this, that in zip(merits[id(other)], merit, strict=True))
-            for other in kept
-        ):
-            kept.append(candidate)
+        model = candidate.model if candidate.stage in by_model else ""
+        rivals = kept.setdefault((candidate.stage, candidate.pool, model), [])
+        if not any(all(this <= that for this, that in zip(merits[id(other)], merit, strict=True)) for other in rivals):
+            rivals.append(candidate)
     order = {id(candidate): place for place, candidate in enumerate(candidates)}
-    return sorted(kept, key=lambda candidate: order[id(candidate)])
+    best = (candidate for rivals in kept.values() for candidate in rivals)
+    return sorted(best, key=lambda candidate: order[id(candidate)])
 
 
 def _merit(candidate: Candidate, resources: Sequence[str]) -> tuple[float, ...]:

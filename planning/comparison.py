@@ -16,7 +16,7 @@ from ttamer.planning.problem import Problem, Solution
 from ttamer.planning.program import Program, make_program
 from ttamer.planning.promises import deploy, promise_of_group, promise_of_plan
 from ttamer.planning.slack import Slack, slacks
-from ttamer.planning.valuation import Levels, cost_of, levels_of, objective_of, price_of_core
+from ttamer.planning.valuation import Levels, levels_of, objective_of
 from ttamer.planning.verify import describe, verify
 from ttamer.planning.what_if import WhatIf
 from ttamer.profiles.documents import envelope, write_table
@@ -38,7 +38,7 @@ PLENTY = 10**6  # replicas
 class Row(Document):
     """What one planner does; without numbers and broken limits if its rule finds nothing that carries the load.
 
-    cost: money an hour, None without prices. objective: as the plan counts it.
+    cores: of CPUs, devices: of GPUs. cost: money an hour, None without prices. objective: as the plan counts it.
     """
 
     planner: str
@@ -46,6 +46,7 @@ class Row(Document):
     broken: tuple[Slack, ...] = ()
     accuracy: float | None = None
     cores: int | None = None
+    devices: int | None = None
     cost: float | None = None
     latency_s: float | None = None
     objective: float | None = None
@@ -127,7 +128,8 @@ def _row(
         broken=tuple(broken),
         accuracy=promise.accuracy,
         cores=promise.cores,
-        cost=cost_of(service, groups) if price_of_core(service) is not None else None,
+        devices=promise.devices,
+        cost=promise.cost_per_hour,
         latency_s=promise.latency_s,
         objective=objective,
         groups=tuple(in_short(group) for group in groups),
@@ -146,6 +148,6 @@ def write_comparison(path: Path, comparison: Comparison, provenance: Provenance)
 
 COMPARISON_SCHEMA = pa.schema({
     "planner": pa.string(), "feasible": pa.bool_(), "broken": pa.list_(pa.string()), "accuracy": pa.float64(),
-    "cores": pa.int32(), "cost": pa.float64(), "latency_s": pa.float64(), "objective": pa.float64(),
-    "groups": pa.list_(pa.string()),
+    "cores": pa.int32(), "devices": pa.int32(), "cost": pa.float64(), "latency_s": pa.float64(),
+    "objective": pa.float64(), "groups": pa.list_(pa.string()),
 })  # fmt: skip

@@ -38,6 +38,17 @@ def demands(service: Service) -> Iterator[Demand]:
         yield Demand(
             name="memory", words=f"{memory(limits.memory_bytes)} of memory", without=_unlimited(memory_bytes=None)
         )
+    yield from _demands_of_stages(service)
+    if service.network_s:
+        words = f"{duration(service.network_s)} on the network"
+        yield Demand(name="network", words=words, without=_changed(network_s=0.0))
+    for pool in service.pools:
+        if pool.memory_bytes is not None:
+            words = f"{memory(pool.memory_bytes)} of memory in pool {pool.name}"
+            yield Demand(name="memory of pool", words=words, without=_unlimited_pool(pool.name, memory_bytes=None))
+        if pool.cores is not None:
+            words = f"{count(pool.cores, 'device' if pool.device == 'cuda' else 'core')} in pool {pool.name}"
+            yield Demand(name=f"pool {pool.name}", words=words, without=_unlimited_pool(pool.name, cores=None))
     if limits.cost_per_hour is not None:
         words = f"a budget of {plain(limits.cost_per_hour)} an hour"
         yield Demand(name="cost", words=words, without=_unlimited(cost_per_hour=None))
@@ -48,6 +59,20 @@ def demands(service: Service) -> Iterator[Demand]:
         yield Demand(name="cores", words=f"a budget of {count(limits.cores, 'core')}", without=_unlimited(cores=None))
     yield Demand(name="SLO", words=f"an SLO of {duration(service.slo_s)}", without=_slower)
     yield Demand(name="load", words=f"a load of {rate(service.rate_rps)}", without=_idler)
+
+
+def _demands_of_stages(service: Service) -> Iterator[Demand]:
+    """What is fixed or limited of stages one by one."""
+    if service.limits.stage_replicas is not None:
+        words = f"{count(service.limits.stage_replicas, 'replica')} a stage"
+        yield Demand(name="stage replicas", words=words, without=_unlimited(stage_replicas=None))
+    for stage in service.stages:
+        if stage.replicas is not None:
+            words = f"exactly {count(stage.replicas, 'replica')} of each model of {stage.name}"
+            yield Demand(name="fixed replicas", words=words, without=_freed_stage(stage.name, replicas=None))
+        if stage.base_allocation is not None:
+            words = f"the base allocation of {stage.name}"
+            yield Demand(name="base allocation", words=words, without=_freed_stage(stage.name, base_allocation=None))
 
 
 def irreducible(service: Service, is_feasible: Callable[[Service], bool]) -> tuple[Demand, ...]:
@@ -126,6 +151,24 @@ def with_limits(service: Service, **changes: object) -> Service:
     """The service with other limits."""
     limits: Limits = service.limits.model_copy(update=changes)
     return service.model_copy(update={"limits": limits})
+
+
+def with_pool(service: Service, name: str, **changes: object) -> Service:
+    """The service with other limits of one pool."""
+    pools = tuple(pool.model_copy(update=changes) if pool.name == name else pool for pool in service.pools)
+    return service.model_copy(update={"pools": pools})
+
+
+def _unlimited_pool(name: str, **changes: object) -> Callable[[Service], Service]:
+    return lambda service: with_pool(service, name, **changes)
+
+
+def _freed_stage(name: str, **changes: object) -> Callable[[Service], Service]:
+    def freed(service: Service) -> Service:
+        stages = tuple(one.model_copy(update=changes) if one.name == name else one for one in service.stages)
+        return service.model_copy(update={"stages": stages})
+
+    return freed
 
 
 def _slower(service: Service) -> Service:

@@ -17,10 +17,11 @@ from ttamer.planning.conflict import (
     plain,
     rate,
     with_limits,
+    with_pool,
 )
 from ttamer.planning.feasibility import Feasibility
 from ttamer.planning.two_digits import first_that, step_above, step_below, two_digits
-from ttamer.profiles.service import Prices, Service
+from ttamer.profiles.service import Pool, Prices, Service
 from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
 
 MEBIBYTE = 2**20
@@ -143,8 +144,41 @@ def _spare_headroom(service: Service, feasibility: Feasibility) -> Found:
     return None if step is None else (f"lower the headroom to {percent(-step / 100)}", eased(-step))
 
 
+def _quicken_network(service: Service, feasibility: Feasibility) -> Found:
+    def eased(step: int) -> Service:
+        return service.model_copy(update={"network_s": parse_duration_s(duration(two_digits(-step)))})
+
+    first, last = -step_below(service.network_s), -step_below(service.network_s / FARTHEST)
+    step = first_that(lambda step: feasibility.is_feasible(eased(step)), first, last)
+    return None if step is None else (f"bring the network down to {duration(two_digits(-step))}", eased(step))
+
+
+def _allow_in_pool(pool: Pool) -> Callable[[Service, Feasibility], Found]:
+    """The fewest more cores or devices of a pool that do."""
+
+    def allow(service: Service, feasibility: Feasibility) -> Found:
+        def eased(number: int) -> Service:
+            return with_pool(service, pool.name, cores=number)
+
+        if pool.cores is None or not feasibility.is_feasible(eased(PLENTY)):
+            return None
+        number = first_that(lambda number: feasibility.is_feasible(eased(number)), pool.cores + 1, PLENTY)
+        if number is None:
+            return None
+        unit = "device" if pool.device == "cuda" else "core"
+        return f"allow {count(number, unit)} in pool {pool.name}", eased(number)
+
+    return allow
+
+
+def easings(service: Service) -> dict[str, Callable[[Service, Feasibility], Found]]:
+    """How to ease each demand of a service, by the demand's name."""
+    return EASINGS | {f"pool {pool.name}": _allow_in_pool(pool) for pool in service.pools}
+
+
 EASINGS: dict[str, Callable[[Service, Feasibility], Found]] = {
     "SLO": _raise_slo,
+    "network": _quicken_network,
     "load": _lower_rate,
     "cores": _allow_cores,
     "replicas": _allow_replicas,

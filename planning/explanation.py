@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from ttamer.planning.candidates import Server, stage_quantile
-from ttamer.planning.conflict import with_limits
+from ttamer.planning.conflict import with_limits, with_pool
 from ttamer.planning.exit_choice import OperatingPoint, restored_point
 from ttamer.planning.model_choice import ModelChoice
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
 from ttamer.planning.slack import Slack, setting_of, slacks
-from ttamer.planning.valuation import levels_of
+from ttamer.planning.valuation import levels_of, pool_of
 from ttamer.planning.verify import describe, verify
 from ttamer.planning.what_if import WhatIf
 from ttamer.profiles.errors import BrokenPromiseError
@@ -24,11 +24,13 @@ MORE = 1.1  # times the SLO, the rate and the budget: what `explain` asks for
 
 
 class Worth(Document):
-    """What a plan comes to."""
+    """What a plan comes to. cost_per_hour: money, None without prices."""
 
     objective: float
     accuracy: float | None
     cores: int
+    devices: int
+    cost_per_hour: float | None
     latency_s: float
 
 
@@ -132,6 +134,8 @@ def worth_of(plan: Plan) -> Worth:
         objective=plan.solve.objective,
         accuracy=promise.accuracy,
         cores=promise.cores,
+        devices=promise.devices,
+        cost_per_hour=promise.cost_per_hour,
         latency_s=promise.latency_s,
     )
 
@@ -148,6 +152,12 @@ def changes(plan: Plan, what_if: WhatIf) -> Iterator[Change]:
     if limits.cores is not None:
         more = math.ceil(round(MORE * limits.cores, 6))
         yield _change("core budget", "cores", limits.cores, more, plan, what_if, with_limits(service, cores=more))
+    for pool in service.pools:
+        if pool.cores is not None:
+            more = math.ceil(round(MORE * pool.cores, 6))
+            unit = "devices" if pool.device == "cuda" else "cores"
+            eased = with_pool(service, pool.name, cores=more)
+            yield _change(f"pool {pool.name}", unit, pool.cores, more, plan, what_if, eased)
     if limits.cost_per_hour is not None:
         cost = MORE * limits.cost_per_hour
         eased = with_limits(service, cost_per_hour=cost)
@@ -181,7 +191,9 @@ def _runner_up(group: Group, without: str, plan: Plan, what_if: WhatIf, *, by_mo
     def is_other(server: Server) -> bool:
         if server.stage != group.stage or server.point.spec.model != group.model:
             return True
-        same = (server.point.name, server.cores, server.batch) == (group.policy, group.cores, group.batch)
+        same = (server.point.name, server.pool, server.cores, server.batch) == (
+            group.policy, pool_of(group), group.cores, group.batch,
+        )  # fmt: skip
         return not (same or by_model)
 
     found = what_if.plan(plan.service, is_other)

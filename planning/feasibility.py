@@ -7,7 +7,7 @@ Axes: N servers, P parts of the SLO, T tilts.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,12 +17,12 @@ from ttamer.planning.exit_choice import ROUNDING
 from ttamer.planning.law_table import LawTable, make_law_table
 from ttamer.planning.problem import Solution
 from ttamer.planning.queueing import ServiceLaw
-from ttamer.planning.valuation import price_of_core
 from ttamer.profiles.records import Floats
 from ttamer.profiles.service import Limits, Prices, Service, Weights
 
 FULL = 1 + 1e-9  # of a limit, with the rounding of sums
 INDIFFERENT = Weights(accuracy=0.0, cost=0.0, batch=0.0, loading=0.0)
+FREE = {"cores": None, "memory_bytes": None, "price": 0.0}  # a pool without limits
 CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0, loading=0.0)
 
 
@@ -46,7 +46,7 @@ class Feasibility:
     list_servers: Callable[[Service], Sequence[Server]] = field(kw_only=True)
     solve: Callable[[Service, Sequence[Server]], Solution] = field(kw_only=True)
     _listed: dict[str, list[StageServers]] = field(init=False, default_factory=dict)
-    _needed: dict[tuple[str, float, bool], list[Server]] = field(init=False, default_factory=dict)
+    _needed: dict[tuple[str, float, Hashable], list[Server]] = field(init=False, default_factory=dict)
 
     def is_feasible(self, service: Service) -> bool:
         """Whether the service can be had."""
@@ -72,19 +72,22 @@ class Feasibility:
         return self.solve(service.model_copy(update=aim), self._needed_servers(service))
 
     def _is_hopeless(self, service: Service) -> bool:
-        """Whether even fractions of the best replicas, each with the most of the SLO, exceed the cores or replicas."""
-        most_cores, replicas, cores = _most_cores(service), 0.0, 0.0
+        """Whether even fractions of the best replicas, each with the most of the SLO, exceed a limit on all of them."""
+        if not service.serving_s:
+            return True
+        price = {pool.name: pool.price for pool in service.fleet()}
+        most = np.array([service.limits.replicas, *_most(service)]) * FULL
+        used = np.zeros(len(most))
         share = 1.0 if len(service.stages) == 1 else (PARTS_OF_SLO - 1) / PARTS_OF_SLO
         for stage in self._list(service):
             if stage.laws is None:
                 return False
-            usable_N = stage.laws.capacity_N(service.slo_s * share) * (1 - service.headroom)
+            usable_N = stage.laws.capacity_N(service.serving_s * share) * (1 - service.headroom)
             if not usable_N.any():
                 return True
-            cores_N = np.array([server.cores for server in stage.servers])
-            replicas += service.rate_rps / usable_N.max()
-            cores += service.rate_rps / (usable_N / cores_N).max()
-        return cores > most_cores * FULL or replicas > service.limits.replicas * FULL
+            taken_NL = np.array([(1.0, one.cores, one.cores * price[one.pool]) for one in stage.servers])
+            used += service.rate_rps * (taken_NL[usable_N > 0] / usable_N[usable_N > 0, None]).min(axis=0)
+        return bool((used > most).any())
 
     def _list(self, service: Service) -> list[StageServers]:
         key = what_servers_depend_on(service)
@@ -104,7 +107,7 @@ class Feasibility:
         return [server for server in free if server.point.drop <= service.max_drop + ROUNDING]
 
     def _needed_servers(self, service: Service) -> list[Server]:
-        key = (what_servers_depend_on(service), service.slo_s, service.accuracy_floor is not None)
+        key = (what_servers_depend_on(service), service.serving_s, _measures(service))
         if key not in self._needed:
             self._needed[key] = [server for stage in self._list(service) for server in _needed(stage, service)]
         return self._needed[key]
@@ -120,23 +123,31 @@ def _may_need_mixing(service: Service) -> bool:
         return False
     if service.accuracy_floor is not None:
         return len(service.stages) == 1 or service.aggregation != "product"
-    return service.limits.memory_bytes is not None or math.isfinite(_most_cores(service))
+    is_fixed = any(stage.replicas for stage in service.stages)
+    of_pools = any(pool.cores is not None or pool.memory_bytes is not None for pool in service.fleet())
+    limits = service.limits
+    return is_fixed or of_pools or any(one is not None for one in (limits.memory_bytes, *_limits(service)))
 
 
-def _most_cores(service: Service) -> float:
-    """The cores that the limits leave, by number and by money."""
-    limits, price = service.limits, price_of_core(service)
-    most = math.inf if limits.cores is None else float(limits.cores)
-    return min(most, limits.cost_per_hour / price) if limits.cost_per_hour is not None and price else most
+def _limits(service: Service) -> tuple[int | None, float | None]:
+    """The limits on cores and on cost."""
+    return service.limits.cores, service.limits.cost_per_hour
+
+
+def _most(service: Service) -> list[float]:
+    """The most cores and cost, without end where there is no limit."""
+    return [math.inf if limit is None else float(limit) for limit in _limits(service)]
 
 
 def what_servers_depend_on(service: Service) -> str:
     """The service with everything reset that has no say in which servers there are."""
     reset = service.model_copy(
         update={
-            "slo_s": 1.0, "rate_rps": 1.0, "mix": True, "accuracy_floor": None, "weights": Weights(),
+            "slo_s": 1.0, "rate_rps": 1.0, "network_s": 0.0, "mix": True, "accuracy_floor": None, "weights": Weights(),
             "limits": Limits(batch=service.limits.batch), "prices": Prices(), "objective": "weighted",
             "aggregation": "product", "accuracy_scale": "raw", "headroom": 0.0, "current": (),
+            "stages": tuple(stage.model_copy(update={"replicas": None}) for stage in service.stages),
+            "pools": tuple(pool.model_copy(update=FREE) for pool in service.pools), "gap": 0.0, "time_limit_s": 1.0,
         }
     )  # fmt: skip
     return reset.model_dump_json()
@@ -152,22 +163,34 @@ def _needed(stage: StageServers, service: Service) -> list[Server]:
 
     Published ones all stay: they are few, and how long they take depends on the load too.
     """
-    if stage.laws is None:
+    fixed = {one.name for one in service.stages if one.replicas}
+    if stage.laws is None or (service.mix and stage.servers[0].stage in fixed):  # then models cannot stand in
         return list(stage.servers)
     parts = range(1, PARTS_OF_SLO) if len(service.stages) > 1 else [PARTS_OF_SLO]
     laws = stage.laws
-    capacity_NP = np.column_stack([laws.capacity_N(service.slo_s * part / PARTS_OF_SLO) for part in parts])
+    capacity_NP = np.column_stack([laws.capacity_N(service.serving_s * part / PARTS_OF_SLO) for part in parts])
     useful = np.flatnonzero(capacity_NP.max(axis=1) > 0)
     merit_NP = np.column_stack([capacity_NP, _merits(stage.servers, service)])[useful]
     return [stage.servers[place] for place in useful[_undominated(merit_NP)]]
 
 
+def _measures(service: Service) -> tuple[bool, bool, bool]:
+    """Whether memory is limited, accuracy has a floor, and models of fixed replicas may share a load."""
+    is_limited = service.limits.memory_bytes is not None or any(pool.memory_bytes for pool in service.fleet())
+    is_fixed = any(stage.replicas for stage in service.stages)
+    return is_limited, service.accuracy_floor is not None, is_fixed and service.mix
+
+
 def _merits(servers: Sequence[Server], service: Service) -> Floats:
-    """What else counts for each server, more being better: cores, memory that is limited, accuracy with a floor."""
-    is_limited, is_floored = service.limits.memory_bytes is not None, service.accuracy_floor is not None
+    """What else counts for each server, more being better: cores, memory that is limited, accuracy with a floor.
+
+    Cores are counted by pool, so that none stands in for those of another.
+    """
+    fleet = service.fleet()
+    is_limited, is_floored, _ = _measures(service)
     return np.array([
         [
-            -server.cores,
+            *(-server.cores if server.pool == pool.name else 0 for pool in fleet),
             -server.memory_bytes if is_limited else 0,
             (server.point.accuracy or 0.0) if is_floored else 0.0,
         ]

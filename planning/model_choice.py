@@ -28,7 +28,7 @@ def choose_models(profile: Profile, service: Service) -> list[ModelChoice]:
     Raises InputError if models given by name are unknown, unmeasured on the device or of different data sets,
     and if none is left.
     """
-    return [_choose_for_stage(profile, stage, service.device) for stage in service.stages]
+    return [_choose_for_stage(profile, stage, service.devices()) for stage in service.stages]
 
 
 def last_exit_row(profile: Profile, model: str, dataset: str | None) -> AccuracyRow | None:
@@ -46,15 +46,15 @@ def has_records(profile: Profile, model: str) -> bool:
     )
 
 
-def _choose_for_stage(profile: Profile, stage: Stage, device: str) -> ModelChoice:
+def _choose_for_stage(profile: Profile, stage: Stage, devices: Sequence[str]) -> ModelChoice:
     if stage.models:
-        return _explicit(profile, stage, device)
+        return _explicit(profile, stage, devices)
     offered = _offered(profile, stage)
-    measured = [model for model in offered if _is_measured(profile, model, device)]
+    measured = [model for model in offered if is_measured(profile, model, *devices)]
     if not measured:
         raise InputError(
-            f"profile {profile.name!r} holds no finished model on {device}",
-            remedy=f"run: {profiling(profile, sorted(profile.models), device)}",
+            f"profile {profile.name!r} holds no finished model on {' or '.join(devices)}",
+            remedy=f"run: {profiling(profile, sorted(profile.models), devices[0])}",
         )
     known = _models_by_dataset(profile, measured)
     if not known:
@@ -75,13 +75,13 @@ def _offered(profile: Profile, stage: Stage) -> list[str]:
     return [model for model, spec in profile.models.items() if not tasks or spec.task == stage.name]
 
 
-def _explicit(profile: Profile, stage: Stage, device: str) -> ModelChoice:
+def _explicit(profile: Profile, stage: Stage, devices: Sequence[str]) -> ModelChoice:
     for model in stage.models:
         profile.spec(model)
-        if not _is_measured(profile, model, device):
+        if not is_measured(profile, model, *devices):
             raise InputError(
-                f"{model!r} was not measured on {device} with all its stages",
-                remedy=f"run: {profiling(profile, [model], device)}",
+                f"{model!r} was not measured on {' or '.join(devices)} with all its stages",
+                remedy=f"run: {profiling(profile, [model], devices[0])}",
             )
     known = _models_by_dataset(profile, stage.models)
     if not known:
@@ -104,8 +104,9 @@ def profiling(profile: Profile, models: Sequence[str], device: str) -> str:
     return " ".join(["ttamer profile", *models]) + ("" if device == "cpu" else f" --device {device}") + where
 
 
-def _is_measured(profile: Profile, model: str, device: str) -> bool:
-    return any(setting[0] == device for setting in profile.settings_of(model))
+def is_measured(profile: Profile, model: str, *devices: str) -> bool:
+    """Whether the whole model and all its stages were measured, or imported, on one of the devices."""
+    return any(setting[0] in devices for setting in profile.settings_of(model))
 
 
 def _models_by_dataset(profile: Profile, models: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -6,8 +6,9 @@ Everything named as near is asked for in the very words that name it before it i
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ttamer.planning.candidates import Server
 from ttamer.planning.conflict import Demand, count, duration, irreducible, listed, rate
-from ttamer.planning.easing import EASINGS
+from ttamer.planning.easing import easings
 from ttamer.planning.feasibility import Feasibility
 from ttamer.profiles.errors import InfeasibleError
 from ttamer.profiles.schema import Document
@@ -38,7 +39,7 @@ def infeasible(service: Service, feasibility: Feasibility) -> InfeasibleError:
 def nearest(service: Service, conflict: Sequence[Demand], feasibility: Feasibility) -> Iterator[Way]:
     """For each conflicting demand the service nearest in it alone that can be had, where there is one."""
     conflicting = {demand.name for demand in conflict}
-    for name, ease in EASINGS.items():
+    for name, ease in easings(service).items():
         if name in conflicting:
             found = ease(service, feasibility)
             if found is not None:
@@ -80,10 +81,8 @@ def _reason(service: Service, conflict: Sequence[Demand], ways: Sequence[Way], f
         for stage in service.stages
     ]  # fmt: skip
     idle_s = sum(server.law.answer_s for server in fastest)
-    if idle_s > service.slo_s:
-        names = ", then ".join(
-            f"{server.point.name} on {count(server.cores, f'{server.device} core')}" for server in fastest
-        )
+    if idle_s > service.serving_s > 0 and not service.network_s:
+        names = ", then ".join(f"{server.point.name} on {_where(server)}" for server in fastest)
         return f"the SLO is too tight for any model, the fastest ({names}) needs {duration(idle_s)} without any waiting"
     names_of_conflict = {demand.name for demand in conflict}
     cores = next((way.service.limits.cores for way in ways if way.demand == "cores"), None)
@@ -96,6 +95,11 @@ def _reason(service: Service, conflict: Sequence[Demand], ways: Sequence[Way], f
     if names_of_conflict <= {"SLO", "load"}:
         return "the SLO leaves the stages no time to queue"
     return f"{listed([demand.words for demand in conflict])} cannot hold together"
+
+
+def _where(server: Server) -> str:
+    """What a replica runs on, in words."""
+    return count(server.cores, "CUDA device" if server.device == "cuda" else f"{server.device} core")
 
 
 def _words_of(name: str, conflict: Sequence[Demand]) -> str:

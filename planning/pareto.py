@@ -13,6 +13,7 @@ from typing import Literal
 import pyarrow as pa
 
 from ttamer.planning.conflict import with_limits
+from ttamer.planning.remarks import counted
 from ttamer.planning.two_digits import first_that, step_above, step_below, two_digits
 from ttamer.planning.what_if import WhatIf
 from ttamer.profiles.documents import envelope, write_table
@@ -161,8 +162,9 @@ def write_frontier(path: Path, plans: Sequence[Plan], axis: Axis, provenance: Pr
 
 def in_short(group: Group) -> str:
     """A replica group in a few words, such as `small/last-exit (1 core, batch 8) x 2`."""
-    cores = "1 core" if group.cores == 1 else f"{group.cores} cores"
-    return f"{group.policy} ({cores}, batch {group.batch}) x {group.replicas}"
+    where = "" if group.pool in ("", group.device) else f" of {group.pool}"
+    cores = counted(group.cores, group.device)
+    return f"{group.policy} ({cores}{where}, batch {group.batch}) x {group.replicas}"
 
 
 FRONTIER_SCHEMA = pa.schema({

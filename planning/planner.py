@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ttamer.planning.base_cores import base_cores
 from ttamer.planning.candidates import Candidate, Server, enumerate_servers, parts_of, stage_quantile, trusted
 from ttamer.planning.exit_choice import OperatingPoint, operating_points
 from ttamer.planning.feasibility import Feasibility
 from ttamer.planning.interpolation import server_between, settings_between
-from ttamer.planning.model_choice import ModelChoice, choose_models
+from ttamer.planning.model_choice import ModelChoice, choose_models, is_measured
 from ttamer.planning.nearest import infeasible
 from ttamer.planning.problem import Problem, Solution, SolveLimits
 from ttamer.planning.program import Program, make_program
@@ -15,7 +16,7 @@ from ttamer.planning.promises import deploy, promise_of_group, promise_of_plan
 from ttamer.planning.published import PublishedLaw, most_rps
 from ttamer.planning.remarks import binding_constraints, notes_on, refuse_weaker_quantiles
 from ttamer.planning.solve import solve
-from ttamer.planning.valuation import Levels, levels_of, objective_of, weighing_of
+from ttamer.planning.valuation import Levels, levels_of, most_cores_of, objective_of, weighing_of
 from ttamer.planning.verify import verify
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
@@ -53,7 +54,8 @@ def feasibility_of(
     levels = levels_of(profile, choices)
 
     def solved(one: Service, some: Sequence[Server]) -> Solution:
-        many = one.limits.cores is None or one.limits.cores > MANY_CORES
+        most_cores = most_cores_of(one)
+        many = most_cores is None or most_cores > MANY_CORES
         solver = "highs" if one.mix and many else "labels"
         try:
             return _solved(make_program(one, some, levels).problem, solver, SolveLimits(time_s=EXPLAINING_S))
@@ -78,13 +80,16 @@ def best_plan(
 
     What-if questions ask it again with other demands or with fewer servers.
     """
+    if not service.serving_s:
+        return None
     levels = levels_of(profile, choices)
     program = make_program(service, servers, levels)
-    solution = _solved(program.problem, solver, limits)
+    effort = limits or SolveLimits(time_s=service.time_limit_s, gap=service.gap)
+    solution = _solved(program.problem, solver, effort)
     if solution.status == "infeasible":
         return None
     if service.objective == "latency" and any(not isinstance(one.law, PublishedLaw) for one in servers):
-        program, solution = _fastest(service, servers, levels, (program, solution), solver)
+        program, solution = _fastest(service, servers, levels, (program, solution), solver, effort)
     plan = _assemble(service, profile, choices, levels, program, solution, solver_for(program.problem, solver))
     broken = verify(plan, profile)
     assert not broken, f"the planner broke its own promises: {broken}"
@@ -97,27 +102,31 @@ def solver_for(problem: Problem, wanted: str | None) -> str:
     So do pipelines that mix on few cores if they are not to take HiGHS seconds.
     """
     is_mixed_pipeline = problem.mix and len(problem.stages) > 1
-    is_small = problem.most_cores is not None and problem.most_cores <= MANY_CORES
+    by_pool = [pool.most_cores for pool in problem.pools]
+    limits = [problem.most_cores] if problem.most_cores is not None else by_pool
+    is_small = bool(limits) and sum(MANY_CORES + 1 if one is None else one for one in limits) <= MANY_CORES
     return wanted or ("labels" if is_mixed_pipeline and (problem.aggregation == "product" or is_small) else "highs")
 
 
-def _solved(problem: Problem, solver: str | None, limits: SolveLimits | None = None) -> Solution:
-    return solve(problem, solver_for(problem, solver), limits or SolveLimits())
+def _solved(problem: Problem, solver: str | None, limits: SolveLimits) -> Solution:
+    return solve(problem, solver_for(problem, solver), limits)
 
 
 def _fastest(
-    service: Service, servers: Sequence[Server], levels: Levels, first: tuple[Program, Solution], solver: str | None
-) -> tuple[Program, Solution]:
+    service: Service, servers: Sequence[Server], levels: Levels, first: tuple[Program, Solution], solver: str | None,
+    effort: SolveLimits,
+) -> tuple[Program, Solution]:  # fmt: skip
     """The program under the tightest SLO that can be kept, and its solution.
 
     Capacities of measured stages follow from the SLO, so only the SLO can ask for less latency.
     """
-    best, good_s = first, service.slo_s
+    best, good_s = first, service.serving_s
     bad_s = min(server.law.answer_s for server in servers) / 2  # less than the service alone takes
     while good_s - bad_s > PRECISION * good_s:
         middle_s = (good_s * bad_s) ** 0.5
-        program = make_program(service.model_copy(update={"slo_s": middle_s}), servers, levels)
-        solution = _solved(program.problem, solver)
+        tighter = service.model_copy(update={"slo_s": middle_s, "network_s": 0.0})
+        program = make_program(tighter, servers, levels)
+        solution = _solved(program.problem, solver, effort)
         if solution.status == "infeasible":
             bad_s = middle_s
         else:
@@ -143,11 +152,19 @@ def list_servers(service: Service, profile: Profile, choices: Sequence[ModelChoi
 
 
 def _servers_of(stage: Stage, choice: ModelChoice, service: Service, profile: Profile) -> list[Server]:
-    quantile = stage_quantile(service.quantile, len(service.stages))
-    device, most_batch = service.device, service.limits.batch
+    """What could serve a stage, in each pool what its device can run."""
+    by_device = {device: _servers_on(device, stage, choice, service, profile) for device in service.devices()}
+    return [replace(server, pool=pool.name) for pool in service.fleet() for server in by_device[pool.device]]
+
+
+def _servers_on(
+    device: str, stage: Stage, choice: ModelChoice, service: Service, profile: Profile
+) -> list[Server]:  # fmt: skip
+    quantile, most_batch = stage_quantile(service.quantile, len(service.stages)), service.limits.batch
     points = [
-        _named(point, stage.name, len(service.stages))
+        _named(point, stage.name, device, service)
         for model in choice.models
+        if is_measured(profile, model, device)
         for point in operating_points(profile, model, stage, choice, device, service.max_drop)
     ]
     found = enumerate_servers(
@@ -161,12 +178,15 @@ def _servers_of(stage: Stage, choice: ModelChoice, service: Service, profile: Pr
             for setting in settings_between(profile, point.spec.model, device)
             if most_batch is None or setting.batch <= most_batch
         ]
-    return found
+    base = base_cores(profile, service, stage, choice, device)
+    return found if base is None else [server for server in found if server.cores == base[server.point.spec.model]]
 
 
-def _named(point: OperatingPoint, stage: str, stages: int) -> OperatingPoint:
-    """The point under a name that is its own among all stages."""
-    return point if stages == 1 else replace(point, name=f"{stage}/{point.name}")
+def _named(point: OperatingPoint, stage: str, device: str, service: Service) -> OperatingPoint:
+    """The point under a name that is its own among all stages and devices; a last exit is the same on all of them."""
+    name = point.name if len(service.stages) == 1 else f"{stage}/{point.name}"
+    is_chosen_here = point.paths is not None and len(service.devices()) > 1
+    return replace(point, name=f"{name}@{device}" if is_chosen_here else name)
 
 
 def _assemble(
@@ -212,7 +232,7 @@ def _capacity_rps(candidate: Candidate, service: Service) -> float:
     """What a replica may be given under the service's SLO, where latency was pressed below it."""
     if service.objective != "latency":
         return candidate.capacity_rps
-    return most_rps(candidate.law, parts_of(service.slo_s, len(service.stages))[-1], service.rate_rps)
+    return most_rps(candidate.law, parts_of(service.serving_s, len(service.stages))[-1], service.rate_rps)
 
 
 def _stated(

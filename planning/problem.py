@@ -14,6 +14,7 @@ from typing import Literal
 from ttamer.planning.columns import ColumnTable, make_table
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.registry import lookup
+from ttamer.profiles.service import TIME_LIMIT_S
 
 Status = Literal["optimal", "time-limited", "feasible", "infeasible"]
 Aggregation = Literal["sum", "mean", "product"]
@@ -122,6 +123,10 @@ class Problem:
         column = self.columns[j]
         return column.cores * next((pool.price for pool in self.pools if pool.name == column.pool), 1.0)
 
+    def most_of_pool(self, name: str) -> int | None:
+        """The limit on the cores (on a GPU: devices) of a pool; None if it has none."""
+        return next((pool.most_cores for pool in self.pools if pool.name == name), None)
+
     def enough_of(self, j: int) -> int:
         """The replicas of column j that carry all the load."""
         needed = -(-self.rate_rps * (1 - ROUNDING) // self.columns[j].capacity_rps)
@@ -131,8 +136,9 @@ class Problem:
         """Replicas of column j beyond which another never helps: they carry all the load, or a limit is reached."""
         column = self.columns[j]
         limits = [limit for limit in (self.most_replicas, self.most_stage_replicas) if limit is not None]
-        if self.most_cores is not None:
-            limits.append(self.most_cores // column.cores)
+        limits += [
+            most // column.cores for most in (self.most_cores, self.most_of_pool(column.pool)) if most is not None
+        ]
         if column.replicas is not None:
             return column.replicas if column.replicas <= min(limits, default=column.replicas) else 0
         return max(0, min([self.enough_of(j), *limits]))
@@ -206,7 +212,7 @@ class SolveLimits:
     What it has by then is returned as `time-limited`; an answer within a gap above 0 is `optimal` to that gap.
     """
 
-    time_s: float = 30.0
+    time_s: float = TIME_LIMIT_S
     gap: float = 0.0
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttamer.planning.candidates import Candidate, Server, candidates_under, undominated
-from ttamer.planning.problem import Column, Problem
+from ttamer.planning.problem import Problem
+from ttamer.planning.programs import joined
 from ttamer.planning.valuation import Levels, counted_accuracy, pools_of, running_of, weighing_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.service import Service
@@ -25,55 +26,78 @@ def make_program(service: Service, servers: Sequence[Server], levels: Levels, *,
     levels: accuracies by stage that ranks are counted in. Raises InputError on limits that nothing can be held to.
     """
     _refuse_unlimitable(service, servers)
-    weighing, limits = weighing_of(service), service.limits
+    weighing, fixed = weighing_of(service), {stage.name: stage.replicas for stage in service.stages if stage.replicas}
     candidates = candidates_under(
-        servers, service.slo_s, len(service.stages), rate_rps=service.rate_rps, mix=service.mix
+        servers, service.serving_s, len(service.stages), rate_rps=service.rate_rps, mix=service.mix
     )  # fmt: skip
     columns = candidates
     if prune and not weighing.loading:  # else what runs already may be worth more than what beats it
-        columns = undominated(candidates, resources=["memory_bytes"] if limits.memory_bytes else [])
-    problem = Problem(
-        columns=tuple(_column(candidate, service, levels) for candidate in columns),
-        stages=tuple(stage.name for stage in service.stages),
+        apart = list(fixed) if service.mix else []
+        columns = undominated(candidates, resources=_limited(service), by_model=apart)
+    offers = [_offer(candidate, service, levels, fixed.get(candidate.stage)) for candidate in columns]
+    running = {
+        offer.loaded: running_of(service, offer.stage, offer.model, offer.cores, offer.pool) for offer in offers
+    }  # fmt: skip
+    problem = joined.problem(
+        offers,
+        stages=[stage.name for stage in service.stages],
         rate_rps=service.rate_rps,
-        pools=pools_of(service),
-        most_cores=limits.cores,
-        most_cost=limits.cost_per_hour,
-        most_replicas=limits.replicas,
-        most_memory_bytes=limits.memory_bytes,
-        most_latency_s=service.slo_s,
-        least_accuracy=service.accuracy_floor,
+        limits=_limits(service),
+        fleet=joined.Fleet(pools=pools_of(service), running=running),
+        objective=joined.Objective(
+            aggregation=service.aggregation if len(service.stages) > 1 else "sum",  # of one stage they are all the same
+            accuracy=weighing.accuracy,
+            cost=weighing.cost,
+            batch=weighing.batch,
+            latency=weighing.latency,
+            loading=weighing.loading,
+        ),
         mix=service.mix,
-        aggregation=service.aggregation if len(service.stages) > 1 else "sum",  # of one stage they are all the same
-        accuracy_weight=weighing.accuracy,
-        cost_weight=weighing.cost,
-        batch_weight=weighing.batch,
-        latency_weight=weighing.latency,
-        loading_weight=weighing.loading,
     )
     return Program(columns=tuple(columns), pruned=len(candidates) - len(columns), problem=problem)
 
 
-def _column(candidate: Candidate, service: Service, levels: Levels) -> Column:
-    return Column(
+def _limited(service: Service) -> list[str]:
+    """What is limited of candidates besides cores."""
+    is_limited = service.limits.memory_bytes or any(pool.memory_bytes for pool in service.pools)
+    return ["memory_bytes"] if is_limited else []
+
+
+def _limits(service: Service) -> joined.Limits:
+    limits = service.limits
+    return joined.Limits(
+        latency_s=service.serving_s,
+        cores=limits.cores,
+        cost=limits.cost_per_hour,
+        replicas=limits.replicas,
+        stage_replicas=limits.stage_replicas,
+        memory_bytes=limits.memory_bytes,
+        least_accuracy=service.accuracy_floor,
+    )
+
+
+def _offer(candidate: Candidate, service: Service, levels: Levels, replicas: int | None) -> joined.Offer:
+    return joined.Offer(
         stage=candidate.stage,
-        name=candidate.model,
-        pool=candidate.device,
+        model=candidate.model,
+        policy=candidate.policy,
+        pool=candidate.pool,
         cores=candidate.cores,
         batch=candidate.batch,
+        latency_s=candidate.slo_s,
         capacity_rps=candidate.capacity_rps * (1 - service.headroom),
         accuracy=counted_accuracy(service, levels, candidate.stage, candidate.accuracy),
-        latency_s=candidate.slo_s,
         memory_bytes=candidate.memory_bytes,
         load_time_s=candidate.load_time_s,
-        running=running_of(service, candidate.stage, candidate.model, candidate.cores),
+        replicas=replicas,
     )
 
 
 def _refuse_unlimitable(service: Service, servers: Sequence[Server]) -> None:
     """Raise InputError on a memory limit for models of unknown size, and on a floor for ranks."""
-    unknown = sorted({server.point.spec.model for server in servers if not server.memory_bytes})
-    if service.limits.memory_bytes is not None and unknown:
+    limited = {pool.name for pool in service.fleet() if service.limits.memory_bytes or pool.memory_bytes}
+    unknown = sorted({one.point.spec.model for one in servers if not one.memory_bytes and one.pool in limited})
+    if unknown:
         raise InputError(
             f"memory is limited, but that of {', '.join(unknown)} is unknown",
             remedy="import it as memory_bytes, measure it, or leave the limit out",

@@ -7,6 +7,7 @@ from math import prod
 from ttamer.planning.candidates import Candidate, Server
 from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.published import busy_share, group_timeout_s, latency_bound_s
+from ttamer.planning.valuation import cost_of
 from ttamer.profiles.plan import Group, Promise
 from ttamer.profiles.service import Service
 
@@ -36,6 +37,7 @@ def promise_of_group(server: Server | Candidate, use: Deployment, capacity_rps: 
         model=server.point.spec.model,
         policy=server.point.name,
         device=server.device,
+        pool=server.pool,
         cores=server.cores,
         batch=server.batch,
         batch_timeout_s=use.batch_timeout_s,
@@ -71,7 +73,9 @@ def promise_of_plan(
         accuracy_source=next(source for source in (None, "imported", "published", "measured") if source in sources),
         dataset=datasets[0] if len(set(datasets)) == 1 else None,
         utilization=max(group.utilization for group in groups),
-        cores=sum(group.replicas * group.cores for group in groups),
+        cores=sum(group.replicas * group.cores for group in groups if group.device != "cuda"),
+        devices=sum(group.replicas * group.cores for group in groups if group.device == "cuda"),
+        cost_per_hour=cost_of(service, groups) if service.is_priced else None,
     )
 
 

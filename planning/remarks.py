@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ttamer.planning.base_cores import base_cores, in_words
 from ttamer.planning.candidates import Candidate, Server, doubts
 from ttamer.planning.exit_choice import OperatingPoint
-from ttamer.planning.model_choice import ModelChoice
+from ttamer.planning.model_choice import ModelChoice, is_measured
 from ttamer.planning.published import PublishedLaw
-from ttamer.planning.valuation import Levels, accuracy_of, cost_of
+from ttamer.planning.valuation import Levels, accuracy_of, cores_of, cost_of, memory_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.plan import Group
 from ttamer.profiles.profile import Profile
@@ -26,6 +27,11 @@ def binding_constraints(
     memory = sum(group.replicas * group.memory_bytes for group in groups)
     if cores == limits.cores:
         yield f"core budget: all {cores} are used"
+    for pool in service.pools:
+        if cores_of(groups, pool.name) == pool.cores:
+            yield f"pool {pool.name}: all {counted(pool.cores, pool.device)} are used"
+        if memory_of(groups, pool.name) == pool.memory_bytes:
+            yield f"memory of pool {pool.name}: all {pool.memory_bytes} bytes are used"
     if limits.cost_per_hour is not None and cost_of(service, groups) >= limits.cost_per_hour * (1 - SLACKLESS):
         yield f"budget: all {limits.cost_per_hour:g} an hour is used"
     if replicas == limits.replicas:
@@ -44,6 +50,16 @@ def binding_constraints(
         yield "load: no replica can be spared"
 
 
+def counted(number: int, device: str) -> str:
+    """So many cores, or devices where the device is a GPU.
+
+    >>> counted(1, "cpu"), counted(2, "cuda")
+    ('1 core', '2 devices')
+    """
+    unit = "device" if device == "cuda" else "core"
+    return f"{number} {unit}{'' if number == 1 else 's'}"
+
+
 def _is_needed(group: Group, groups: Sequence[Group], service: Service) -> bool:
     together_rps = sum(one.replicas * one.capacity_rps for one in groups if one.stage == group.stage)
     return (together_rps - group.capacity_rps) * (1 - service.headroom) < service.rate_rps
@@ -54,6 +70,7 @@ def notes_on(
 ) -> list[str]:
     """What to know before believing the numbers of a plan with these active candidates."""
     notes = [note for choice in choices for note in choice.notes]
+    notes += _of_fleet(service, profile, choices)
     measured = [candidate for candidate in active if not isinstance(candidate.law, PublishedLaw)]
     notes += doubts(measured, service.quantile, profile.folder or SHELF / profile.name)
     notes += _of_published(service, profile, active)
@@ -61,6 +78,21 @@ def notes_on(
     if len(service.stages) > 1 and measured:
         notes.append("later stages are promised for Poisson arrivals, though they get what earlier ones finish")
     return list(dict.fromkeys(notes))
+
+
+def _of_fleet(service: Service, profile: Profile, choices: Sequence[ModelChoice]) -> Iterator[str]:
+    """Pools that nothing can run in, what the network takes, and what base allocations come to."""
+    models = [model for choice in choices for model in choice.models]
+    for pool in service.pools:
+        if not any(is_measured(profile, model, pool.device) for model in models):
+            yield f"pool {pool.name} stays empty: nothing was measured on {pool.device}"
+    if service.network_s:
+        yield f"of the SLO, {1e3 * service.network_s:g} ms pass on the network; the promised latency is without them"
+    for stage, choice in zip(service.stages, choices, strict=True):
+        for device in service.devices():
+            cores = base_cores(profile, service, stage, choice, device)
+            if cores is not None:
+                yield in_words(stage.name, cores)
 
 
 def _of_published(service: Service, profile: Profile, active: Sequence[Candidate]) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from ttamer.planning.exit_choice import OperatingPoint
-from ttamer.planning.valuation import Levels, accuracy_of, cost_of
+from ttamer.planning.remarks import counted
+from ttamer.planning.valuation import Levels, accuracy_of, cores_of, cost_of, memory_of
 from ttamer.profiles.plan import Group, Promise
 from ttamer.profiles.schema import Document
-from ttamer.profiles.service import Service
+from ttamer.profiles.service import Pool, Service
 
 SLACKLESS = 1e-9  # relative slack below which a constraint binds
 
@@ -31,7 +32,7 @@ def slacks(
     service: Service, groups: Sequence[Group], promise: Promise, points: Mapping[str, OperatingPoint], levels: Levels
 ) -> Iterator[Slack]:
     """Every constraint that has a limit. points: by policy name; levels: accuracies by stage that ranks count in."""
-    yield _at_most("SLO", "s", promise.latency_s, service.slo_s)
+    yield _at_most("SLO", "s", promise.latency_s + service.network_s, service.slo_s)
     for group in groups:
         usable_rps = group.capacity_rps * (1 - service.headroom)
         yield _at_most(f"rate of each {name_of(group, groups)}", "rps", group.rate_rps / group.replicas, usable_rps)
@@ -51,8 +52,8 @@ def name_of(group: Group, groups: Sequence[Group]) -> str:
 
 def setting_of(group: Group) -> str:
     """What a replica of the group is, in words."""
-    cores = "1 core" if group.cores == 1 else f"{group.cores} cores"
-    return f"{group.policy} on {cores} at batch {group.batch}"
+    where = "" if group.pool in ("", group.device) else f" of {group.pool}"
+    return f"{group.policy} on {counted(group.cores, group.device)}{where} at batch {group.batch}"
 
 
 def _budgets(service: Service, groups: Sequence[Group]) -> Iterator[Slack]:
@@ -60,14 +61,28 @@ def _budgets(service: Service, groups: Sequence[Group]) -> Iterator[Slack]:
     if limits.cores is not None:
         cores = sum(group.replicas * group.cores for group in groups)
         yield _at_most("core budget", "cores", cores, limits.cores)
+    for pool in service.pools:
+        yield from _budgets_of_pool(pool, groups)
     if limits.cost_per_hour is not None:
         yield _at_most("budget", "an hour", cost_of(service, groups), limits.cost_per_hour)
     if limits.memory_bytes is not None:
         memory = sum(group.replicas * group.memory_bytes for group in groups)
         yield _at_most("memory limit", "bytes", memory, limits.memory_bytes)
     yield _at_most("replica limit", "replicas", sum(group.replicas for group in groups), limits.replicas)
+    if limits.stage_replicas is not None:
+        for stage in service.stages:
+            replicas = sum(group.replicas for group in groups if group.stage == stage.name)
+            yield _at_most(f"replica limit of {stage.name}", "replicas", replicas, limits.stage_replicas)
     if limits.batch is not None:
         yield _at_most("batch limit", "requests", max(group.batch for group in groups), limits.batch)
+
+
+def _budgets_of_pool(pool: Pool, groups: Sequence[Group]) -> Iterator[Slack]:
+    if pool.cores is not None:
+        unit = "devices" if pool.device == "cuda" else "cores"
+        yield _at_most(f"pool {pool.name}", unit, cores_of(groups, pool.name), pool.cores)
+    if pool.memory_bytes is not None:
+        yield _at_most(f"memory of pool {pool.name}", "bytes", memory_of(groups, pool.name), pool.memory_bytes)
 
 
 def _at_least(constraint: str, unit: str, reached: float, asked: float) -> Slack:

@@ -42,26 +42,44 @@ def weighing_of(service: Service) -> Weighing:
     )
 
 
-def price_of_core(service: Service) -> float | None:
-    """Money for an hour of a core of the service's device (on a GPU: of a device); None if it has no price."""
-    return service.prices.device_hour if service.device == "cuda" else service.prices.core_hour
-
-
 def pools_of(service: Service) -> tuple[Pool, ...]:
-    """The machines to run on: none without prices, so that cost is counted in cores.
+    """The machines to run on, with their prices and limits.
 
     Raises InputError if money is limited and nothing has a price.
     """
-    price = price_of_core(service)
-    if price is None:
-        if service.limits.cost_per_hour is not None:
-            field = "device_hour" if service.device == "cuda" else "core_hour"
-            raise InputError(
-                f"a budget of {service.limits.cost_per_hour:g} an hour, but {service.device} has no price",
-                remedy=f"give prices: {field}, or a budget in cores",
-            )
-        return ()
-    return (Pool(name=service.device, price=price),)
+    if service.limits.cost_per_hour is not None and not service.is_priced:
+        field = "device_hour" if service.device == "cuda" else "core_hour"
+        raise InputError(
+            f"a budget of {service.limits.cost_per_hour:g} an hour, but {service.device} has no price",
+            remedy=f"give prices: {field}, or a budget in cores",
+        )
+    return tuple(
+        Pool(name=pool.name, price=pool.price, most_cores=pool.cores, most_memory_bytes=pool.memory_bytes)
+        for pool in service.fleet()
+    )
+
+
+def pool_of(group: Group) -> str:
+    """The name of the pool that a group runs in; of the one pool of its device where it names none."""
+    return group.pool or group.device
+
+
+def cores_of(groups: Sequence[Group], pool: str) -> int:
+    """Cores that the groups take of a pool (of GPUs: devices)."""
+    return sum(group.replicas * group.cores for group in groups if pool_of(group) == pool)
+
+
+def memory_of(groups: Sequence[Group], pool: str) -> int:
+    """Bytes of memory that the groups take of a pool."""
+    return sum(group.replicas * group.memory_bytes for group in groups if pool_of(group) == pool)
+
+
+def most_cores_of(service: Service) -> int | None:
+    """The cores and devices that the service's limits on them allow in all; None if any pool has no limit."""
+    if not service.pools:
+        return service.limits.cores
+    limits = [pool.cores for pool in service.pools if pool.cores is not None]
+    return sum(limits) if len(limits) == len(service.pools) else None
 
 
 def levels_of(profile: Profile, choices: Sequence[ModelChoice]) -> Levels:
@@ -95,17 +113,18 @@ def aggregated(service: Service, accuracies: Sequence[float]) -> float:
     return sum(accuracies) / (len(accuracies) if service.aggregation == "mean" else 1)
 
 
-def running_of(service: Service, stage: str, model: str, cores: int) -> int:
+def running_of(service: Service, stage: str, model: str, cores: int, pool: str) -> int:
     """Replicas of the model with as many cores that run today: another exit policy or batch needs no loading."""
     return sum(
-        one.replicas for one in service.current if (one.stage, one.model, one.cores) == (stage, model, cores)
-    )  # fmt: skip
+        one.replicas
+        for one in service.current
+        if (one.stage, one.model, one.cores) == (stage, model, cores) and one.pool in ("", pool)
+    )
 
 
 def cost_of(service: Service, groups: Sequence[Group]) -> float:
     """What the groups cost: money an hour, or cores if those have no price."""
-    price = price_of_core(service)
-    return sum(group.replicas * group.cores for group in groups) * (1.0 if price is None else price)
+    return sum(pool.price * cores_of(groups, pool.name) for pool in service.fleet())
 
 
 def loading_s(service: Service, groups: Sequence[Group]) -> float:
@@ -113,7 +132,7 @@ def loading_s(service: Service, groups: Sequence[Group]) -> float:
     started = (
         group.load_time_s
         for group in groups
-        if group.replicas > running_of(service, group.stage, group.model, group.cores)
+        if group.replicas > running_of(service, group.stage, group.model, group.cores, pool_of(group))
     )
     return max(started, default=0.0)
 

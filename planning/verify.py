@@ -2,16 +2,27 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ttamer.planning.base_cores import base_cores
 from ttamer.planning.candidates import Server, make_published, make_server, parts_of, stage_quantile
 from ttamer.planning.exit_choice import OperatingPoint, restored_point
 from ttamer.planning.interpolation import Setting, server_between, settings_between
-from ttamer.planning.model_choice import choose_models
+from ttamer.planning.model_choice import ModelChoice, choose_models
 from ttamer.planning.promises import Deployment, promise_of_group, promise_of_plan, promised_latency_s
 from ttamer.planning.published import Law, PublishedLaw, group_timeout_s, is_overloaded, most_rps
 from ttamer.planning.service_times import Timings
-from ttamer.planning.valuation import Levels, accuracy_of, cost_of, levels_of, objective_of, weighing_of
+from ttamer.planning.valuation import (
+    Levels,
+    accuracy_of,
+    cores_of,
+    cost_of,
+    levels_of,
+    memory_of,
+    objective_of,
+    pool_of,
+    weighing_of,
+)
 from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.plan import Group, Plan
 from ttamer.profiles.profile import Profile
@@ -74,17 +85,52 @@ def _is_allowed(group: Group, stage: Stage, plan: Plan) -> Iterator[Violation]:
         yield Violation(group.policy, f"{group.model!r} is not among the models of stage {stage.name!r}")
     if stage.policies and kind not in (*stage.policies, "last-exit"):
         yield Violation(group.policy, f"{kind} is not among the policies of stage {stage.name!r}")
-    if group.device != plan.service.device:
-        yield Violation(group.policy, f"runs on {group.device}, the service asks for {plan.service.device}")
+    yield from _runs_where_allowed(group, plan.service)
     if not _same(group.rate_rps, group.share * plan.service.rate_rps):
         yield Violation(group.policy, f"{group.rate_rps:.6g} rps are not its share of {plan.service.rate_rps:.6g} rps")
     if group.batch == 1 and group.batch_timeout_s > 0:
         yield Violation(group.policy, "a batch of 1 waits for nobody and needs no timeout")
 
 
+def _runs_where_allowed(group: Group, service: Service) -> Iterator[Violation]:
+    """In a pool of the service's fleet, on the device of that pool."""
+    devices = {pool.name: pool.device for pool in service.fleet()}
+    if group.device not in devices.values():
+        yield Violation(group.policy, f"runs on {group.device}, the service asks for {' or '.join(service.devices())}")
+    elif pool_of(group) not in devices:
+        yield Violation(group.policy, f"runs in pool {group.pool!r}, the service has {', '.join(devices)}")
+    elif devices[pool_of(group)] != group.device:
+        yield Violation(group.policy, f"runs on {group.device}, pool {group.pool!r} has {devices[pool_of(group)]}")
+
+
+def _limits_of_pools(plan: Plan) -> Iterator[Violation]:
+    for pool in plan.service.pools:
+        unit = "devices" if pool.device == "cuda" else "cores"
+        yield from _above(f"pool {pool.name}", cores_of(plan.groups, pool.name), pool.cores, unit)
+        yield from _above(f"memory of pool {pool.name}", memory_of(plan.groups, pool.name), pool.memory_bytes, "bytes")
+
+
+def _replicas(plan: Plan) -> Iterator[Violation]:
+    """Replicas of each stage: within their limit, or as many of each model as are fixed."""
+    for stage in plan.service.stages:
+        groups = [group for group in plan.groups if group.stage == stage.name]
+        most = plan.service.limits.stage_replicas
+        yield from _above(f"replica limit of {stage.name}", sum(one.replicas for one in groups), most, "replicas")
+        if stage.replicas is None:
+            continue
+        for group in groups:
+            if group.replicas != stage.replicas:
+                yield Violation(group.policy, f"runs {group.replicas} replicas, {stage.replicas} are fixed")
+        models = [group.model for group in groups]
+        for model in sorted({model for model in models if models.count(model) > 1}):
+            yield Violation(f"stage {stage.name}", f"{model!r} runs in several settings, its replicas are fixed")
+
+
 def _limits(plan: Plan) -> Iterator[Violation]:
     """Cores, money, memory, replicas, batches, headroom and the SLO."""
     limits, service = plan.service.limits, plan.service
+    yield from _limits_of_pools(plan)
+    yield from _replicas(plan)
     yield from _above("core budget", sum(one.replicas * one.cores for one in plan.groups), limits.cores, "cores")
     yield from _above("budget", cost_of(service, plan.groups), limits.cost_per_hour, "an hour")
     memory = sum(one.replicas * one.memory_bytes for one in plan.groups)
@@ -102,8 +148,9 @@ def _limits(plan: Plan) -> Iterator[Violation]:
                 f"each replica gets more than its capacity of {group.capacity_rps:.6g} rps"
                 + (f" less {100 * service.headroom:g} % headroom" if service.headroom else ""),
             )
-    if plan.promise.latency_s > service.slo_s * (1 + TOLERANCE):
-        yield Violation("SLO", f"{plan.promise.latency_s:.6g} s are promised, {service.slo_s:.6g} s asked for")
+    if plan.promise.latency_s > service.serving_s * (1 + TOLERANCE):
+        network = f", less {service.network_s:.6g} s of the network" if service.network_s else ""
+        yield Violation("SLO", f"{plan.promise.latency_s:.6g} s are promised, {service.slo_s:.6g} s asked for{network}")
 
 
 def _above(where: str, used: float, allowed: float | None, unit: str) -> Iterator[Violation]:
@@ -115,6 +162,7 @@ def _promises(plan: Plan, profile: Profile) -> Iterator[Violation]:
     """What groups, plan and solver claim, beside what follows from the measurements."""
     service = plan.service
     choices = choose_models(profile, service)
+    yield from _base_allocations(plan, profile, choices)
     datasets = {choice.stage: choice.dataset for choice in choices}
     points: dict[str, OperatingPoint] = {}
     expected: list[Group] = []
@@ -142,6 +190,17 @@ def _promises(plan: Plan, profile: Profile) -> Iterator[Violation]:
     yield from _aims(plan, levels_of(profile, choices), expected)
 
 
+def _base_allocations(plan: Plan, profile: Profile, choices: Sequence[ModelChoice]) -> Iterator[Violation]:
+    """Each replica has the cores that the base allocation of its stage gives its model."""
+    for stage, choice in zip(plan.service.stages, choices, strict=True):
+        for device in plan.service.devices() if stage.base_allocation else ():
+            cores = base_cores(profile, plan.service, stage, choice, device) or {}
+            for group in plan.groups:
+                given = cores.get(group.model, group.cores)
+                if (group.stage, group.device) == (stage.name, device) and group.cores != given:
+                    yield Violation(group.policy, f"has {group.cores} cores, its base allocation is {given}")
+
+
 def _is_known(group: Group, profile: Profile, service: Service) -> bool:
     """Whether the setting was measured or imported, or lies between such points where that is allowed."""
     if (group.device, group.cores, group.batch) in profile.settings_of(group.model):
@@ -152,7 +211,7 @@ def _is_known(group: Group, profile: Profile, service: Service) -> bool:
 
 def _is_sound(group: Group, law: Law, service: Service) -> Iterator[Violation]:
     """The batch timeout is the wait that the SLO check assumed, and a summary is of a quantile that is enough."""
-    most_s = group_timeout_s(law, group.rate_rps, group.replicas, service.slo_s)
+    most_s = group_timeout_s(law, group.rate_rps, group.replicas, service.serving_s)
     if isinstance(law, PublishedLaw):
         if law.quantile < service.quantile:
             yield Violation(group.policy, f"rests on p{100 * law.quantile:g}, p{100 * service.quantile:g} is promised")
@@ -168,17 +227,17 @@ def _server(group: Group, profile: Profile, point: OperatingPoint, plan: Plan) -
     quantile = stage_quantile(plan.service.quantile, len(plan.service.stages))
     if (group.device, group.cores, group.batch) not in profile.settings_of(group.model):
         setting = Setting(cores=group.cores, batch=group.batch)
-        return server_between(profile, group.stage, point, group.device, quantile, setting)
+        return replace(server_between(profile, group.stage, point, group.device, quantile, setting), pool=group.pool)
     for imported in profile.imported_points(group.model, group.device):
         if (imported.cores, imported.batch) == (group.cores, group.batch):
-            return make_published(imported, group.stage, point)
+            return replace(make_published(imported, group.stage, point), pool=group.pool)
     timings = Timings(profile, group.model, group.device, group.cores, quantile)
-    return make_server(timings, group.stage, point, group.batch)
+    return replace(make_server(timings, group.stage, point, group.batch), pool=group.pool)
 
 
 def _capacity_rps(group: Group, law: Law, service: Service) -> float:
     """What one replica can serve: of the parts of the SLO that may have been assumed, the one that the group states."""
-    parts = [service.slo_s] if isinstance(law, PublishedLaw) else parts_of(service.slo_s, len(service.stages))
+    parts = [service.serving_s] if isinstance(law, PublishedLaw) else parts_of(service.serving_s, len(service.stages))
     capacities = [most_rps(law, part_s, service.rate_rps) for part_s in parts]
     return next((capacity for capacity in capacities if _same(capacity, group.capacity_rps)), capacities[-1])
 
@@ -207,7 +266,9 @@ def _aims(plan: Plan, levels: Levels, groups: Sequence[Group]) -> Iterator[Viola
     if not _same(objective, solve.objective):
         yield Violation("solve", f"the objective is stated as {solve.objective}, it is {objective}")
     proven = solve.status == "optimal" and service.objective != "latency"  # whose optimum is found by bisection
-    if solve.bound < solve.objective - TOLERANCE or (proven and not _same(solve.bound, objective)):
+    farthest = objective + service.gap * abs(objective) if service.gap else objective
+    is_proven = solve.bound <= farthest or _same(solve.bound, farthest)
+    if solve.bound < solve.objective - TOLERANCE or (proven and not is_proven):
         yield Violation("solve", f"the bound {solve.bound} does not fit the objective {objective} ({solve.status})")
     if service.objective == "latency" and solve.bound > weighing_of(service).accuracy * len(service.stages):
         yield Violation("solve", f"the bound {solve.bound} asks for less than no latency")

@@ -35,7 +35,8 @@ class PolicySpec(Document):
 class Group(Document):
     """Replicas of one model that share one setting and one part of the load.
 
-    share: part of the stage's load, in (0, 1]; rate_rps: that load, over all replicas of the group.
+    pool: where it runs, empty for the one pool of its device. share: part of the stage's load, in (0, 1];
+    rate_rps: that load, over all replicas of the group.
     batch_timeout_s: the longest a request may wait for its batch to fill.
     capacity_rps: the most one replica may be given under the SLO. utilization: of each replica, 1 at most (and below
     1 unless its capacity was imported).
@@ -47,6 +48,7 @@ class Group(Document):
     model: str
     policy: str
     device: str
+    pool: str = ""
     cores: PositiveInt
     batch: PositiveInt
     batch_timeout_s: NonNegativeFloat
@@ -64,7 +66,11 @@ class Group(Document):
 
 
 class Promise(Document):
-    """What the plan as a whole promises. accuracy_source: `measured`, `published`, `imported` or None."""
+    """What the plan as a whole promises. accuracy_source: `measured`, `published`, `imported` or None.
+
+    latency_s: in the service, without the network. cores: of all CPUs, devices: of all GPUs. cost_per_hour: money, None
+    without prices.
+    """
 
     latency_s: PositiveFloat
     quantile: float = Field(gt=0, lt=1)
@@ -73,7 +79,9 @@ class Promise(Document):
     accuracy_source: str | None = None
     dataset: str | None = None
     utilization: float = Field(ge=0, le=1)
-    cores: PositiveInt
+    cores: NonNegativeInt
+    devices: NonNegativeInt = 0
+    cost_per_hour: NonNegativeFloat | None = None
 
 
 class Solve(Document):
@@ -139,9 +147,9 @@ def write_groups(path: Path, plan: Plan, provenance: Provenance) -> Path:
 
 
 GROUP_SCHEMA = pa.schema({
-    "stage": pa.string(), "model": pa.string(), "policy": pa.string(), "device": pa.string(), "cores": pa.int32(),
-    "batch": pa.int32(), "batch_timeout_s": pa.float64(), "replicas": pa.int32(), "share": pa.float64(),
-    "rate_rps": pa.float64(), "capacity_rps": pa.float64(), "utilization": pa.float64(), "service_s": pa.float64(),
-    "latency_s": pa.float64(), "accuracy": pa.float64(), "accuracy_low": pa.float64(), "memory_bytes": pa.int64(),
-    "load_time_s": pa.float64(),
+    "stage": pa.string(), "model": pa.string(), "policy": pa.string(), "device": pa.string(), "pool": pa.string(),
+    "cores": pa.int32(), "batch": pa.int32(), "batch_timeout_s": pa.float64(), "replicas": pa.int32(),
+    "share": pa.float64(), "rate_rps": pa.float64(), "capacity_rps": pa.float64(), "utilization": pa.float64(),
+    "service_s": pa.float64(), "latency_s": pa.float64(), "accuracy": pa.float64(), "accuracy_low": pa.float64(),
+    "memory_bytes": pa.int64(), "load_time_s": pa.float64(),
 })  # fmt: skip

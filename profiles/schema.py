@@ -28,7 +28,9 @@ class Document(BaseModel):
 
 
 def _first_problem(error: ValidationError, document: type[BaseModel], path: Path | str) -> DocumentError:
-    first = error.errors()[0]
+    found = error.errors()
+    # A misspelt key is also a missing one: what was written is named, not what was meant.
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     where = ".".join(str(step) for step in first["loc"])
     if first["type"] == "extra_forbidden":
         known = sorted(_all_keys(document))

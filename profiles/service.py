@@ -9,17 +9,39 @@ from ttamer.profiles.schema import Document
 SMALLEST, LARGEST = 1e-9, 1e9  # of every quantity: a nanosecond, thirty years; solvers compute in doubles
 Weight = Annotated[float, Field(ge=0, le=LARGEST)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Memory = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Device = Literal["cpu", "cuda"]
+TIME_LIMIT_S = 30.0  # of a solver
+
+
+class BaseAllocation(Document):
+    """How many cores a replica of each model of a stage gets before planning: enough for some load in time.
+
+    The fewest measured cores with which some batch is answered within slo_s and serves threshold_rps, of measured
+    throughputs the given share counting. slo_s: None for slo_factor times the models' mean latency of single requests
+    on the most cores. rule: `published` is that of IPA's code, where models share one level of cores that never goes
+    down. Source: IPA (JSys 2024).
+    """
+
+    threshold_rps: float = Field(ge=SMALLEST, le=LARGEST)
+    slo_s: float | None = Field(default=None, ge=SMALLEST, le=LARGEST)
+    slo_factor: float = Field(default=5.0, ge=SMALLEST, le=LARGEST)
+    throughput_share: float = Field(default=1.0, gt=0, le=1)
+    rule: Literal["fewest", "published"] = "fewest"
 
 
 class Stage(Document):
     """One step of the pipeline and the models allowed in it (empty: every model of the profile).
 
     In a profile whose models belong to stages, no names mean the models of the stage of this name.
+    replicas: exactly so many of each model in use, all alike; None where their number is free.
     """
 
     name: str = Field(default="serve", min_length=1)
     models: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
+    replicas: Count | None = None
+    base_allocation: BaseAllocation | None = None
 
 
 class Weights(Document):
@@ -37,12 +59,17 @@ class Weights(Document):
 
 
 class Limits(Document):
-    """Bounds on what a plan may use; None where there is none. cost_per_hour: money, by the prices."""
+    """Bounds on what a plan may use; None where there is none. cost_per_hour: money, by the prices.
+
+    cores: of the service's one device (on a GPU: devices); pools have limits of their own. replicas: of all stages,
+    stage_replicas: of each.
+    """
 
     cores: Count | None = None
     replicas: Count = 100
+    stage_replicas: Count | None = None
     batch: Count | None = None
-    memory_bytes: int | None = Field(default=None, ge=1, le=2**63 - 1)
+    memory_bytes: Memory | None = None
     cost_per_hour: float | None = Field(default=None, ge=SMALLEST, le=LARGEST)
 
 
@@ -53,12 +80,26 @@ class Prices(Document):
     device_hour: Weight | None = None
 
 
+class Pool(Document):
+    """Machines of one kind: how many cores (on a GPU: devices) a plan may use of them, and money for an hour of one.
+
+    None where there is no limit.
+    """
+
+    name: str = Field(min_length=1)
+    device: Device = "cpu"
+    cores: Count | None = None
+    memory_bytes: Memory | None = None
+    price: Weight
+
+
 class Running(Document):
-    """One replica group of the plan that runs today: what need not be loaded anew."""
+    """One replica group of the plan that runs today: what need not be loaded anew. pool: empty for any."""
 
     stage: str
     model: str
     policy: str
+    pool: str = ""
     cores: Count
     batch: Count
     replicas: Count
@@ -67,12 +108,15 @@ class Running(Document):
 class Service(Document):
     """A service-level objective, a load and the freedom that the planner has.
 
-    slo_s bounds the sojourn time of a request at `quantile`; max_drop is the most accuracy (a fraction)
+    slo_s bounds the time from sending a request to its answer at `quantile`; network_s of it pass on the way, the rest
+    is for the sojourn in the service. pools: machines to choose from, each with its own price and limits; without any,
+    one of `device`, with the prices and the limit on cores. max_drop is the most accuracy (a fraction)
     that an exit policy may lose against its model's last exit; `mix` lets models share the load.
     aggregation makes one accuracy of those of the stages, which counts in the objective and against accuracy_floor;
     accuracy_scale `rank` puts 0 for the least and 1 for the most accurate model of a stage in the objective's place.
     headroom: share of each replica's capacity to leave free. interpolate: offer batches and cores between measured
-    ones, by a fitted surface. current: what runs today, for the weight of loading.
+    ones, by a fitted surface. current: what runs today, for the weight of loading. time_limit_s, gap: how long a solver
+    may take, and how far (relative) from the optimum it may stop.
     """
 
     slo_s: float = Field(ge=SMALLEST, le=LARGEST)
@@ -88,7 +132,35 @@ class Service(Document):
     accuracy_floor: float | None = Field(default=None, ge=0, le=LARGEST)
     max_drop: float = Field(default=1.0, ge=0, le=1)
     mix: bool = True
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
+    pools: tuple[Pool, ...] = ()
+    network_s: float = Field(default=0.0, ge=0, le=LARGEST)
     headroom: float = Field(default=0.0, ge=0, lt=1)
     interpolate: bool = False
     current: tuple[Running, ...] = ()
+    time_limit_s: float = Field(default=TIME_LIMIT_S, ge=SMALLEST, le=LARGEST)
+    gap: float = Field(default=0.0, ge=0, lt=1)
+
+    @property
+    def serving_s(self) -> float:
+        """What the network leaves of the SLO; nothing is left below zero."""
+        return max(0.0, self.slo_s - self.network_s)
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether cost is counted in money an hour, not in cores."""
+        return bool(self.pools) or self._price_of_device() is not None
+
+    def fleet(self) -> tuple[Pool, ...]:
+        """The pools to run on: those named, else one of the device, at a price of 1 where cost is counted in cores."""
+        if self.pools:
+            return self.pools
+        price = self._price_of_device()
+        return (Pool(name=self.device, device=self.device, price=1.0 if price is None else price),)
+
+    def devices(self) -> tuple[str, ...]:
+        """The kinds of devices to run on."""
+        return tuple(dict.fromkeys(pool.device for pool in self.fleet()))
+
+    def _price_of_device(self) -> float | None:
+        return self.prices.device_hour if self.device == "cuda" else self.prices.core_hour

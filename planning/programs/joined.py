@@ -5,7 +5,7 @@ subject to every constraint of `ttamer.planning.constraints`: load, capacity, gr
 each pool, money, replicas, end-to-end latency, accuracy floor.
 
 An offer is one way to serve a stage. A model with exits makes one for each exit policy, a device one for each pool
-that has it, so exits and mixed fleets are more offers and not another program.
+that has it, so exits and mixed fleets are more offers and not another program. `ttamer plan` solves this one.
 """
 
 from collections import Counter
@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ttamer.planning.problem import Aggregation, Column, Pool, Problem, aimed
-from ttamer.planning.programs.ipa import batch_wait_s
 from ttamer.profiles.errors import InputError
 
 
@@ -21,7 +20,8 @@ from ttamer.profiles.errors import InputError
 class Offer:
     """One replica of a model with an exit policy, a batch size and cores (of a pool of devices: devices).
 
-    latency_s: of a full batch; the wait for it is added. capacity_rps: the most one replica takes.
+    latency_s: of the end-to-end latency the part that its stage then needs, waits included. capacity_rps: the most one
+    replica takes. replicas: their number if it is not free; a model with such offers then runs in one setting alone.
     """
 
     stage: str
@@ -35,26 +35,31 @@ class Offer:
     accuracy: float
     memory_bytes: int = 0
     load_time_s: float = 0.0
+    replicas: int | None = None
 
     @property
-    def name(self) -> str:
-        """The model and its exit policy."""
-        return f"{self.model}/{self.policy}"
+    def setting(self) -> tuple[str, str, str, str, int, int, float]:
+        """What tells the offer from others."""
+        return (self.stage, self.model, self.policy, self.pool, self.cores, self.batch, self.latency_s)
 
     @property
-    def setting(self) -> tuple[str, str, str, int, int]:
-        """What tells the offer from others of its stage, and a running replica from others."""
-        return (self.stage, self.name, self.pool, self.cores, self.batch)
+    def loaded(self) -> tuple[str, str, str, int]:
+        """What is loaded: another exit policy or batch size of it runs without loading anything."""
+        return (self.stage, self.model, self.pool, self.cores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a plan may use at most, None where there is no limit. cost: an hour, in the unit of the pools' prices."""
+    """What a plan may use at most, None where there is no limit. cost: an hour, in the unit of the pools' prices.
+
+    replicas: of all stages, stage_replicas: of each.
+    """
 
     latency_s: float | None = None
     cores: int | None = None
     cost: float | None = None
     replicas: int | None = None
+    stage_replicas: int | None = None
     memory_bytes: int | None = None
     least_accuracy: float | None = None
 
@@ -74,10 +79,10 @@ class Objective:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """The pools with their prices and limits, and how many replicas of each setting run already."""
+    """The pools with their prices and limits, and how many replicas run already, by what is loaded."""
 
     pools: tuple[Pool, ...] = ()
-    running: Mapping[tuple[str, str, str, int, int], int] = field(default_factory=dict)
+    running: Mapping[tuple[str, str, str, int], int] = field(default_factory=dict)
 
 
 def problem(
@@ -100,13 +105,14 @@ def problem(
         raise InputError(f"{twice[0]} is offered twice", remedy="offer each setting once")
     return aimed(
         Problem(
-            columns=tuple(_column(offer, rate_rps, on.running.get(offer.setting, 0)) for offer in offers),
+            columns=tuple(_column(offer, on.running.get(offer.loaded, 0)) for offer in offers),
             stages=tuple(stages),
             rate_rps=rate_rps,
             pools=on.pools,
             most_cores=limits.cores,
             most_cost=limits.cost,
             most_replicas=limits.replicas,
+            most_stage_replicas=limits.stage_replicas,
             most_memory_bytes=limits.memory_bytes,
             most_latency_s=limits.latency_s,
             least_accuracy=limits.least_accuracy,
@@ -122,17 +128,19 @@ def problem(
     )
 
 
-def _column(offer: Offer, rate_rps: float, running: int) -> Column:
+def _column(offer: Offer, running: int) -> Column:
     return Column(
         stage=offer.stage,
-        name=offer.name,
+        name=offer.model,
         pool=offer.pool,
         cores=offer.cores,
         batch=offer.batch,
         capacity_rps=offer.capacity_rps,
         accuracy=offer.accuracy,
-        latency_s=offer.latency_s + batch_wait_s(offer.batch, rate_rps),
+        latency_s=offer.latency_s,
         memory_bytes=offer.memory_bytes,
         load_time_s=offer.load_time_s,
         running=running,
+        replicas=offer.replicas,
+        group="" if offer.replicas is None else offer.model,
     )

@@ -82,7 +82,7 @@ def simulate(
     rate_rps = plan.service.rate_rps * rate_scale
     for_arrivals, *for_stages = np.random.default_rng(seed).spawn(1 + len(stages))
     table, loads = run_stages(stages, process(rate_rps, requests, for_arrivals), first, route, for_stages, on_progress)
-    sojourn_s_N, slo_s = table.end_to_end_s(), plan.service.slo_s
+    sojourn_s_N, slo_s = table.end_to_end_s(), plan.service.serving_s
     checks = _checks(plan, records, stages, sojourn_s_N, loads)
     overloads = _overloads(stages, rate_rps)
     report = SimulationReport(
@@ -126,7 +126,7 @@ def _checks(
     busiest_W = max((load.busy_RW.mean(axis=0) for load in loads), key=lambda busy_W: float(busy_W.mean()))
     return (
         latency_check(sojourn_s_N, quantile, promise.latency_s),
-        miss_check(sojourn_s_N, quantile, plan.service.slo_s),
+        miss_check(sojourn_s_N, quantile, plan.service.serving_s),
         accuracy_check(promise.accuracy_low, _accuracy(plan, records, stages)),
         utilization_check(promise.utilization, busiest_W),
     )

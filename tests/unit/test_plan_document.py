@@ -10,7 +10,7 @@ from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.plan import Group, Plan, PolicySpec, ProfileReference, Promise, Solve
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.schema import Document
-from ttamer.profiles.service import Limits, Prices, Running, Service, Stage, Weights
+from ttamer.profiles.service import BaseAllocation, Limits, Pool, Prices, Running, Service, Stage, Weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,7 +72,22 @@ def test_a_damaged_plan_is_refused_by_the_name_of_its_field(
 
 @pytest.mark.parametrize(
     "document",
-    [Plan, Group, Promise, Solve, ProfileReference, PolicySpec, Service, Stage, Limits, Weights, Prices, Running],
+    [
+        Plan,
+        Group,
+        Promise,
+        Solve,
+        ProfileReference,
+        PolicySpec,
+        Service,
+        Stage,
+        BaseAllocation,
+        Limits,
+        Weights,
+        Prices,
+        Pool,
+        Running,
+    ],
 )
 def test_every_field_of_the_plan_is_documented(document: type[Document]) -> None:
     words = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "plan.md").read_text()))

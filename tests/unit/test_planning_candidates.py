@@ -46,7 +46,7 @@ def test_a_looser_slo_never_lowers_a_capacity() -> None:
 def test_a_candidate_carries_what_was_measured_of_it() -> None:
     (candidate,) = (c for c in candidates(make_profile(TWO)) if (c.model, c.batch, c.cores) == ("good", 4, 2))
     assert candidate.memory_bytes == 204 * 2**20
-    assert (candidate.load_time_s, candidate.price, candidate.verdict) == (0.5, 2.0, "ok")
+    assert (candidate.load_time_s, candidate.cores, candidate.verdict) == (0.5, 2, "ok")
     assert candidate.service_s == pytest.approx(0.02 * (0.55 * 2 + 0.2 + 0.15 + 0.1), rel=0.02)
 
 

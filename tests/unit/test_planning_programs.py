@@ -19,14 +19,17 @@ OFFERS = (
                  capacity_rps=10.0, accuracy=0.70, memory_bytes=100),
     joined.Offer(stage="see", model="small", pool="cpu", cores=1, batch=1, latency_s=0.10, capacity_rps=5.0,
                  accuracy=0.72, memory_bytes=100, load_time_s=4.0),
-    joined.Offer(stage="see", model="large", pool="gpu", cores=1, batch=4, latency_s=0.02, capacity_rps=200.0,
+    joined.Offer(stage="see", model="large", pool="gpu", cores=1, batch=4, latency_s=0.17, capacity_rps=200.0,
                  accuracy=0.90, memory_bytes=4000, load_time_s=9.0),
 )  # fmt: skip
 
 
 def pick(problem: Problem, solution: Solution) -> dict[str, int]:
     used = zip(problem.columns, solution.replicas_J, strict=True)
-    return {f"{column.pool}:{column.name}": count for column, count in used if count}
+    policy = {(offer.model, offer.accuracy): offer.policy for offer in OFFERS}
+    return {
+        f"{column.pool}:{column.name}/{policy[column.name, column.accuracy]}": count for column, count in used if count
+    }
 
 
 def plan(aim: str, **limits: float) -> dict[str, int]:
@@ -47,11 +50,11 @@ def test_a_mixed_fleet_is_used_as_the_aim_asks() -> None:
     assert plan("accuracy", cost=0.3) == {"cpu:small/threshold": 2}
     assert plan("latency", cost=1.0) == {"cpu:small/threshold": 2}
     assert plan("accuracy", memory_bytes=300) == {"cpu:small/threshold": 2}
-    assert plan("accuracy", latency_s=0.15) == {"cpu:small/last-exit": 4}  # a batch of 4 waits 3 arrivals of 50 ms
+    assert plan("accuracy", latency_s=0.15) == {"cpu:small/last-exit": 4}
 
 
 def test_what_runs_already_need_not_be_loaded() -> None:
-    running = {OFFERS[1].setting: 4}
+    running = {OFFERS[1].loaded: 4}
     objective = joined.Objective(cost=0.0, loading=0.05)
     problem = joined.problem(
         OFFERS, stages=("see",), rate_rps=20.0, limits=joined.Limits(), objective=objective,
@@ -61,6 +64,8 @@ def test_what_runs_already_need_not_be_loaded() -> None:
         solution = solve(problem, name)
         assert pick(problem, solution) == {"cpu:small/last-exit": 4}
         assert score(problem, solution.replicas_J, solution.share_J).loading_s == 0.0
+    more = replace(problem, accuracy_weight=0.0, cost_weight=1e-3)
+    assert pick(more, solve(more)) == {"cpu:small/threshold": 2}  # the same model with another exit policy
 
 
 def test_the_same_offer_twice_is_refused() -> None:

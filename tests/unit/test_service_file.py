@@ -16,8 +16,9 @@ from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.schema import Document
-from ttamer.profiles.service import Limits, Prices, Running, Service, Stage, Weights
-from ttamer.profiles.service_file import FileLimits, ServiceFile, read_service_content, to_content
+from ttamer.profiles.service import BaseAllocation, Limits, Pool, Prices, Running, Service, Stage, Weights
+from ttamer.profiles.service_file import ServiceFile, read_service_content, to_content
+from ttamer.profiles.service_parts import FileBaseAllocation, FileLimits, FileNetwork, FilePool, FileStage
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,22 @@ def test_quantities_are_read_with_their_units() -> None:
         ({"weights": {"cost": -1}}, "weights.cost = -1"),
         ({"current": "nowhere.yaml"}, "nowhere.yaml does not exist"),
         ({"headroom": "100%"}, "headroom"),
+        ({"network": 0.05}, "service.yaml: network '0.05' has no unit"),
+        ({"network": {"tracee": "t.csv"}}, "service.yaml: network: unknown key 'tracee'"),
+        ({"time_limit": 3}, "service.yaml: time_limit '3' has no unit"),
+        ({"gap": 1}, "service.yaml: gap '1' is not a percentage"),
+        ({"pools": [{"name": "a", "core_hour": 1}, {"name": "a", "core_hour": 2}]}, "pools: 'a' stands there twice"),
+        ({"pools": [{"name": "a", "cores": 4}]}, "service.yaml: pools.a has no price"),
+        ({"pools": [{"name": "a", "device": "cuda", "cores": 4}]}, "pools.a consists of devices and is given cores"),
+        (
+            {"pools": [{"name": "a", "device": "cpu", "device_hour": 4}]},
+            "pools.a consists of cores and is given device",
+        ),
+        ({"pools": [{"name": "a", "core_hour": 1}], "device": "cpu"}, "service.yaml: device and pools are given"),
+        ({"pools": [{"name": "a", "core_hour": 1}], "limits": {"cores": 3}}, "limits.cores and pools are given"),
+        ({"pools": [{"name": "a", "corehour": 1}]}, "unknown key 'pools.0.corehour'"),
+        ({"stages": [{"base_allocation": {"threshold": 5}}]}, "stages.serve.base_allocation.threshold '5' has no unit"),
+        ({"stages": [{"base_allocation": {"treshold": "5rps"}}]}, "unknown key 'stages.0.base_allocation.treshold'"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_field(content: dict[str, Any], said: str) -> None:
@@ -96,8 +113,9 @@ def test_the_running_plan_is_read_from_beside_the_file(tmp_path: Path) -> None:
     (running,) = asked.to_service("f", (), tmp_path).current
     group = plan.groups[0]
     assert running == Running(
-        stage="serve", model="a", policy="a/last-exit", cores=group.cores, batch=group.batch, replicas=group.replicas
-    )
+        stage="serve", model="a", policy="a/last-exit", pool="cpu", cores=group.cores, batch=group.batch,
+        replicas=group.replicas,
+    )  # fmt: skip
 
 
 fractions = st.floats(0.0, 0.999)
@@ -106,7 +124,27 @@ services = st.builds(
     slo_s=st.floats(1e-6, 1e4),
     rate_rps=st.floats(1e-3, 1e6),
     quantile=st.floats(0.001, 0.9999),
-    stages=st.just((Stage(name="a", models=("m",)), Stage(name="b", policies=("last-exit",)))),
+    stages=st.builds(
+        lambda a, b: (a, b),
+        st.builds(
+            Stage,
+            name=st.just("a"),
+            models=st.just(("m",)),
+            replicas=st.one_of(st.none(), st.integers(1, 5)),
+            base_allocation=st.one_of(
+                st.none(),
+                st.builds(
+                    BaseAllocation,
+                    threshold_rps=st.floats(1e-3, 1e6),
+                    slo_s=st.one_of(st.none(), st.floats(1e-6, 1e4)),
+                    slo_factor=st.floats(0.1, 50),
+                    throughput_share=st.floats(0.01, 1),
+                    rule=st.sampled_from(["fewest", "published"]),
+                ),
+            ),
+        ),
+        st.just(Stage(name="b", policies=("last-exit",))),
+    ),
     objective=st.sampled_from(["weighted", "accuracy", "cost", "latency"]),
     accuracy_floor=st.one_of(st.none(), fractions),
     max_drop=fractions,
@@ -117,11 +155,25 @@ services = st.builds(
     current=st.just((Running(stage="a", model="m", policy="p", cores=1, batch=2, replicas=3),)),
     mix=st.booleans(),
     interpolate=st.booleans(),
+    network_s=st.one_of(st.just(0.0), st.floats(1e-6, 1e4)),
+    time_limit_s=st.floats(1e-3, 1e4),
+    gap=fractions,
 )
+fleets = st.lists(
+    st.builds(
+        Pool, name=st.sampled_from(["a", "b", "c"]), device=st.sampled_from(["cpu", "cuda"]),
+        cores=st.one_of(st.none(), st.integers(1, 64)), memory_bytes=st.one_of(st.none(), st.integers(1, 2**45)),
+        price=st.floats(0, 100),
+    ),
+    max_size=3, unique_by=lambda pool: pool.name,
+)  # fmt: skip
 
 
-@given(services)
-def test_what_is_shown_is_a_file_that_asks_for_the_same_service(asked: Service) -> None:
+@given(services, fleets)
+def test_what_is_shown_is_a_file_that_asks_for_the_same_service(asked: Service, fleet: list[Pool]) -> None:
+    if fleet:
+        without = {"prices": Prices(), "limits": asked.limits.model_copy(update={"cores": None})}
+        asked = asked.model_copy(update=without | {"pools": tuple(fleet)})
     content = to_content(asked)
     assert ServiceFile.parse(content, "shown").to_service("shown") == asked
 
@@ -132,14 +184,20 @@ def test_what_is_shown_reads_as_people_write_it() -> None:
         assert f"{line}\n" in shown
 
 
-@pytest.mark.parametrize("document", [ServiceFile, Stage, Weights, FileLimits, Prices, Running])
+@pytest.mark.parametrize(
+    "document",
+    [ServiceFile, FileStage, FileBaseAllocation, FilePool, FileNetwork, Weights, FileLimits, Prices, Running],
+)
 def test_every_field_of_the_service_file_is_documented(document: type[Document]) -> None:
     words = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "service.md").read_text()))
     assert set(document.model_fields) <= words
 
 
 def test_the_example_in_the_document_is_a_service_file() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "service.md").read_text(), re.DOTALL)
+    example, *fragments = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "service.md").read_text(), re.DOTALL)
     read = ServiceFile.parse(yaml.safe_load(example), "docs/service.md").to_service("docs/service.md")
     assert read.accuracy_floor == 0.5
     assert [stage.name for stage in read.stages] == ["detect", "classify"]
+    for fragment in fragments:
+        content = {"slo": "200ms", "rate": "20rps"} | yaml.safe_load(fragment)
+        assert ServiceFile.parse(content, "docs/service.md").to_service("docs/service.md")
