@@ -1,19 +1,19 @@
 """A deployment that changes while it runs: what a controller sees, what it may ask for, and what then happened.
 
-    run = run_adaptive(start, controller, book, traffic, slo_s=0.5)  # planning/simulation/fleet.py
+    run = run_adaptive(start, controller, book, traffic, slo_s=0.5)  # in running.py
 
 Time starts at 0. At `interval_s`, 2 `interval_s`, ... the controller is shown an `Observation` and returns the whole
 `Configuration` that it wants, or None to leave things as they are. How a wish becomes true:
 
-- Groups are told apart by (stage, model, policy, device). A group that is only in the wish is loaded and serves when
-  its first replica is ready; one that is no longer wished for serves until the wished groups of its stage are ready,
-  then it drains: it takes no more requests, answers those it has, and is gone.
-- More replicas: each new one loads for the model's load time, then takes its part. Fewer: the newest leave first,
-  those still loading before all, and drain.
+- Groups are told apart by `Setting.group`: stage, model, policy (or a name) and device. A group that is only in the
+  wish is loaded and serves when its first replica is ready; one that is no longer wished for serves until everything
+  that the wish adds to its stage is ready, then drains: it takes no more requests, answers those it has, and is gone.
+- More replicas: each new one loads for the model's load time, then takes its part. Fewer: those still loading are
+  given up at once; of the others the newest drain, once everything that the wish adds to the stage is ready.
 - Other cores, `Delays.in_place`: every replica goes on at its old speed for `resize_s` and then has the new cores.
   Otherwise new replicas are loaded beside the old ones, which drain when as many new ones are ready.
-- Batch, timeout and share change at once, for the batches that start from then on. The shares of ready groups are
-  scaled to 1 while others load.
+- Batch, timeout and share change at once, for the batches that start from then on. While groups load, the load is
+  split by share x ready replicas / wished replicas, and groups to be replaced still count with their old share.
 - Cores are paid for from the moment a replica starts loading (or a resize upwards begins) until it is gone (or a
   resize downwards is done).
 - A wish replaces the one before it, also while that is still being brought about.
@@ -36,7 +36,11 @@ from ttamer.profiles.records import Floats, Ints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Replicas of one model in one setting, and their share of the stage's load. cores: of each replica."""
+    """Replicas of one model in one setting, and their share of the stage's load. cores: of each replica.
+
+    name: where it is given, another policy under the same name is taken up at once by the replicas that run, as when
+    thresholds are tuned; otherwise another policy is another group.
+    """
 
     stage: str = "serve"
     model: str
@@ -47,6 +51,7 @@ class Setting:
     batch_timeout_s: float = 0.0
     replicas: int = 1
     share: float = 1.0
+    name: str | None = None
 
     def __post_init__(self) -> None:
         if min(self.cores, self.batch, self.replicas) < 1:
@@ -62,8 +67,8 @@ class Setting:
 
     @property
     def group(self) -> tuple[str, str, str, str]:
-        """What makes it the same group after a change: stage, model, policy and device."""
-        return self.stage, self.model, self.policy, self.device
+        """What makes it the same group after a change: stage, model, name or else policy, and device."""
+        return self.stage, self.model, self.name or self.policy, self.device
 
 
 Configuration = tuple[Setting, ...]
@@ -95,7 +100,8 @@ class Observation:
     arrivals_T: requests that reached the service in each whole second so far. The rest is about the time since the
     last observation: sojourn_s_N of the requests that were answered (network time included), missed and dropped
     requests, remaining_slo_s_N of those that arrived (what the network left of the SLO, s), and by stage: busy share of
-    the ready replicas, requests waiting now, and the rows of the test records that were served, where there are any.
+    the ready replicas and requests waiting now. rows: by stage and model, the rows of its test records that were
+    answered, where there are records.
     """
 
     now_s: float
@@ -109,7 +115,7 @@ class Observation:
     remaining_slo_s_N: Floats
     utilization: Mapping[str, float] = field(default_factory=dict)
     waiting: Mapping[str, int] = field(default_factory=dict)
-    rows: Mapping[str, Ints] = field(default_factory=dict)
+    rows: Mapping[tuple[str, str], Ints] = field(default_factory=dict)
 
     @property
     def rate_rps(self) -> float:
@@ -168,12 +174,15 @@ class Book(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Traffic:
     """Requests in the order in which they reach the service: arrival_s_N ascends. network_s_N: seconds that each had
-    been under way before (None: none), which count against its SLO. duration_s: how long the run lasts.
+    been under way before (None: none), which count against its SLO. duration_s: how long requests come, are paid for
+    and are decided about; what waits then is still answered. level_N: where each stands among the test records, from 0
+    to below 1 (None: drawn anew at every stage); ascending levels stream the records in their order.
     """
 
     arrival_s_N: Floats
     duration_s: float
     network_s_N: Floats | None = None
+    level_N: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,13 +193,40 @@ class Change:
     wished: Configuration
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """How things stood at one moment: busy share by stage since the last one, requests waiting, and what served."""
+
+    at_s: float
+    utilization: Mapping[str, float]
+    waiting: Mapping[str, int]
+    running: Configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StageVisits:
+    """What each request met at one stage; nan and -1 where it was dropped there or before.
+
+    group_N counts `groups`, in the order in which they came to be; row_N is the row of the model's test records.
+    """
+
+    stage: str
+    groups: Sequence[Setting]
+    arrival_s_N: Floats
+    start_s_N: Floats
+    answer_s_N: Floats
+    group_N: Ints
+    batch_N: Ints
+    row_N: Ints
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AdaptiveRun:
     """What happened to every request, and what ran when.
 
-    sojourn_s_N: seconds from sending (network time included) to the answer, inf if dropped, nan if unanswered at the
-    end (see `unanswered`). accuracy_N: expected accuracy of the answer, the product over stages; nan if unknown.
-    paid_s_A and paid_cores_A: from each of these moments on so many cores were paid for.
+    sojourn_s_N: seconds from sending (network time included) to the answer, inf if dropped. accuracy_N: of the answer,
+    expected (or seen, where the traffic streams records), the product over stages; nan if unknown. paid_s_A and
+    paid_cores_A: from each of these moments on so many cores were paid for. samples: what was seen at every decision.
     """
 
     arrival_s_N: Floats
@@ -202,6 +238,8 @@ class AdaptiveRun:
     changes: Sequence[Change]
     paid_s_A: Floats
     paid_cores_A: Ints
+    visits: Sequence[StageVisits]
+    samples: Sequence[Sample]
 
     @property
     def core_seconds(self) -> float:
@@ -211,9 +249,8 @@ class AdaptiveRun:
 
     @property
     def misses(self) -> float:
-        """Share of requests that were late, dropped, or unanswered although their SLO had run out."""
-        overdue_N = np.isnan(self.sojourn_s_N) & (self.arrival_s_N - self.network_s_N + self.slo_s < self.duration_s)
-        return float(((self.sojourn_s_N > self.slo_s) | overdue_N).mean())
+        """Share of requests that were late or dropped."""
+        return float((self.sojourn_s_N > self.slo_s).mean())
 
     @property
     def drops(self) -> float:
