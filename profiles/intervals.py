@@ -130,3 +130,14 @@ def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> 
     low = ordered[lower_rank - 1] if lower_rank >= 1 else -math.inf
     high = ordered[upper_rank - 1] if upper_rank <= n else math.inf
     return float(low), float(high)
+
+
+def quantile_bound(values: ArrayLike, q: float, confidence: float = 0.95) -> float:
+    """Order-statistic upper bound of the q-quantile, one-sided; inf where the samples are too few.
+
+    Source: David & Nagaraja, Order Statistics (2003), sec. 7.1.
+
+    >>> quantile_bound(range(1, 300), 0.99), quantile_bound(range(1, 299), 0.99)
+    (299.0, inf)
+    """
+    return quantile_interval(values, q, 2 * confidence - 1)[1]

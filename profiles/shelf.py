@@ -15,16 +15,19 @@ from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.samples import Samples
 
 FORMAT, LATENCY_FORMAT, ACCURACY_FORMAT, VERSION = "profile", "latency", "accuracy", 1
+LATENCY_VERSION = 2  # 2: raw_seconds beside seconds with drift divided out, and the samples of each process
 SHELF = Path("profiles")  # where commands keep profiles, relative to the user's folder
 DEFAULT_NAME = "local"  # of the profile that commands use unless told otherwise
 SHIPPED = Path(__file__).parent / "data"  # profiles that come with the package, to be read only
 
 LATENCY_SCHEMA = pa.schema({
     "model": pa.string(), "part": pa.string(), "exit": pa.int32(), "device": pa.string(), "dtype": pa.string(),
-    "batch": pa.int32(), "cores": pa.int32(), "seconds": pa.list_(pa.float64()), "loops": pa.int32(),
+    "batch": pa.int32(), "cores": pa.int32(), "seconds": pa.list_(pa.float64()),
+    "raw_seconds": pa.list_(pa.float64()), "counts": pa.list_(pa.int32()), "loops": pa.int32(),
     "peak_memory_bytes": pa.int64(), "load_time_s": pa.float64(), "verdict": pa.string(),
     "evidence": pa.map_(pa.string(), pa.float64()), "spec_digest": pa.string(),
 })  # fmt: skip
+SINCE_2 = ("raw_seconds", "counts")  # columns that a table of version 1 lacks
 ACCURACY_SCHEMA = pa.schema({
     "model": pa.string(), "exit": pa.int32(), "dataset": pa.string(), "split": pa.string(), "accuracy": pa.float64(),
     "low": pa.float64(), "high": pa.float64(), "samples": pa.int64(), "source": pa.string(),
@@ -104,6 +107,8 @@ def point_row(point: LatencyPoint) -> dict[str, Any]:
     return {
         **asdict(point.key),
         "seconds": list(point.samples.seconds),
+        "raw_seconds": list(point.samples.raw_seconds),
+        "counts": list(point.samples.counts),
         "loops": point.samples.loops,
         "peak_memory_bytes": point.peak_memory_bytes,
         "load_time_s": point.load_time_s,
@@ -114,11 +119,11 @@ def point_row(point: LatencyPoint) -> dict[str, Any]:
 
 
 def point_from_row(row: Mapping[str, Any]) -> LatencyPoint:
-    """The latency point in a row. Raises InputError on a missing field or an impossible value."""
+    """The latency point in a row, of version 1 too. Raises InputError on a missing field or an impossible value."""
     try:
         return LatencyPoint(
             key=PointKey(**{name: row[name] for name in PointKey.__dataclass_fields__}),
-            samples=Samples(row["seconds"], row["loops"]),
+            samples=Samples(row["seconds"], row["loops"], row.get("raw_seconds"), row.get("counts")),
             peak_memory_bytes=row["peak_memory_bytes"],
             load_time_s=row["load_time_s"],
             verdict=row["verdict"],
@@ -141,7 +146,7 @@ def write_profile(folder: Path, profile: Profile) -> Profile:
     write_table(
         folder / "latency.parquet",
         pa.Table.from_pylist(rows, schema=LATENCY_SCHEMA),
-        envelope(LATENCY_FORMAT, VERSION, profile.provenance),
+        envelope(LATENCY_FORMAT, LATENCY_VERSION, profile.provenance),
     )
     write_table(
         folder / "accuracy.parquet",
@@ -167,7 +172,7 @@ def read_profile(folder: Path) -> Profile:
             remedy = "run the same ttamer profile command again"
         raise DocumentError(f"there is no profile in {folder}{unfinished}", remedy=remedy)
     header = read_yaml(folder / "profile.yaml", FORMAT, VERSION)
-    latency = _rows(folder / "latency.parquet", LATENCY_FORMAT, LATENCY_SCHEMA, point_from_row)
+    latency = _latency(folder / "latency.parquet")
     accuracy = _rows(folder / "accuracy.parquet", ACCURACY_FORMAT, ACCURACY_SCHEMA, lambda row: AccuracyRow(**row))
     imported: Sequence[ImportedPoint] = ()
     if imported_path(folder).is_file():
@@ -190,10 +195,20 @@ def read_profile(folder: Path) -> Profile:
         raise DocumentError(f"{folder / 'profile.yaml'} is damaged: {error}", remedy="measure it anew") from None
 
 
+def _latency(path: Path) -> Sequence[LatencyPoint]:
+    table, header = read_table(path, LATENCY_FORMAT, LATENCY_VERSION)
+    names = [name for name in LATENCY_SCHEMA.names if header["version"] > 1 or name not in SINCE_2]
+    return _built(path, table, names, point_from_row)
+
+
 def _rows(path: Path, format: str, schema: pa.Schema, build: Callable[[dict[str, Any]], Any]) -> Sequence[Any]:
     table, _ = read_table(path, format, VERSION)
-    require_columns(table, dict.fromkeys(schema.names), path)
+    return _built(path, table, schema.names, build)
+
+
+def _built(path: Path, table: pa.Table, names: Sequence[str], build: Callable[[dict[str, Any]], Any]) -> Sequence[Any]:
+    require_columns(table, dict.fromkeys(names), path)
     try:
-        return [build(row) for row in table.select(schema.names).to_pylist()]
+        return [build(row) for row in table.select(list(names)).to_pylist()]
     except InputError as error:
         raise DocumentError(f"{path}: {error.message}", remedy=error.remedy) from None

@@ -45,6 +45,14 @@ def read_cpu_stat(root: Path = Path("/")) -> dict[str, int]:
     return {}
 
 
+def cpu_pressure_file(root: Path = Path("/")) -> Path | None:
+    """The file that says how long tasks of the process's own group waited for a CPU; None where there is none."""
+    for folder in _folders(root, "cpu"):
+        path = folder / "cpu.pressure"
+        return path if path.is_file() else None
+    return None
+
+
 def _quota(folder: Path) -> float | None:
     modern = (_text(folder / "cpu.max") or "").split()
     if len(modern) == 2 and modern[0].isdigit() and int(modern[1]) > 0:

@@ -11,12 +11,13 @@ import torch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """synchronize returns when all work given to the device is done; gemm_size sizes the reference kernel."""
+    """synchronize returns when all work given to the device is done; gemm_size and moved_bytes size the reference."""
 
     name: str
     synchronize: Callable[[], None]
     peak_memory_bytes: Callable[[], int]
     gemm_size: int
+    moved_bytes: int
 
     def finishing(self, call: Callable[[], object]) -> Callable[[], object]:
         """The call, made to return only when the device has finished it."""
@@ -56,11 +57,18 @@ def _nothing() -> None:
 
 
 DEVICES = {
-    "cpu": Device(name="cpu", synchronize=_nothing, peak_memory_bytes=host_peak_memory_bytes, gemm_size=512),
+    "cpu": Device(
+        name="cpu",
+        synchronize=_nothing,
+        peak_memory_bytes=host_peak_memory_bytes,
+        gemm_size=512,
+        moved_bytes=32 * 2**20,  # as large as a last-level cache, so that it comes from memory
+    ),
     "cuda": Device(
         name="cuda",
         synchronize=torch.cuda.synchronize,
         peak_memory_bytes=torch.cuda.max_memory_reserved,
         gemm_size=4096,
+        moved_bytes=512 * 2**20,
     ),
 }

@@ -1,12 +1,14 @@
-"""The journal of a running sweep: one JSON line per finished point, on disk before the next is begun.
+"""The journal of a running sweep: one JSON line per finished visit of a point, on disk before the next is begun.
 
-Line 1 names the machine. A `spec` line says what a model is, a `point` line is a row of the latency table.
-A last line that a crash tore is dropped; the point it held is measured again.
+Line 1 names the machine. A `spec` line says what a model is, a `visit` line what one process measured of one point, a
+`spent` line where its time went, a `failed` line what could not be measured. A last line that a crash tore is dropped;
+what it held is measured again. Lines of whole points, as version 1 wrote them, are of another protocol and skipped.
 """
 
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,13 +16,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from ttamer.profiles.errors import DocumentError, InputError
-from ttamer.profiles.profile import LatencyPoint, ModelSpec
-from ttamer.profiles.shelf import point_from_row, point_row
+from ttamer.profiles.profile import ModelSpec
+from ttamer.profiling.visits import Visit
 
 if sys.platform != "win32":
     import fcntl
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,27 @@ class MeasuredModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A group that could not be measured, and why; batch is None if the model could not even be loaded."""
+
+    model: str
+    cores: int
+    batch: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalContents:
-    """What an unfinished sweep has left behind. size_bytes: of the file's whole lines."""
+    """What an unfinished sweep has left behind.
+
+    spent_s: seconds by what they went into. size_bytes: of the file's whole lines.
+    """
 
     machine: str | None = None
     models: Mapping[str, MeasuredModel] = field(default_factory=dict)
-    points: tuple[LatencyPoint, ...] = ()
+    visits: tuple[Visit, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    spent_s: Mapping[str, float] = field(default_factory=dict)
     size_bytes: int = 0
 
     def require_machine(self, path: Path, fingerprint: str) -> None:
@@ -67,7 +84,7 @@ def read_journal(path: Path) -> JournalContents:
             break
         try:
             reading.take(json.loads(line))
-        except (ValueError, KeyError, TypeError, InputError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, InputError) as error:
             if isinstance(error, DocumentError):
                 raise
             if number == len(lines):
@@ -88,7 +105,9 @@ class _Reading:
         self._path = path
         self._machine: str | None = None
         self._models: dict[str, MeasuredModel] = {}
-        self._points: list[LatencyPoint] = []
+        self._visits: list[Visit] = []
+        self._failed: list[Failed] = []
+        self._spent_s: Counter[str] = Counter()
 
     def take(self, entry: Mapping[str, Any]) -> None:
         match entry["kind"]:
@@ -97,14 +116,25 @@ class _Reading:
             case "spec":
                 spec = ModelSpec(**entry["spec"])
                 self._models[spec.name] = MeasuredModel(spec=spec, identity=entry["identity"], facts=entry["facts"])
+            case "visit":
+                self._visits.append(Visit.from_row(entry["row"]))
+            case "spent":
+                self._spent_s.update({name: float(seconds) for name, seconds in entry["seconds"].items()})
+            case "failed":
+                self._failed.append(Failed(**entry["group"]))
             case "point":
-                self._points.append(point_from_row(entry["row"]))
+                entry["row"]
             case other:
                 raise ValueError(f"unknown kind {other!r}")
 
     def contents(self) -> JournalContents:
         return JournalContents(
-            machine=self._machine, models=self._models, points=tuple(self._points), size_bytes=self.size_bytes
+            machine=self._machine,
+            models=self._models,
+            visits=tuple(self._visits),
+            failed=tuple(self._failed),
+            spent_s=dict(self._spent_s),
+            size_bytes=self.size_bytes,
         )
 
 
@@ -137,9 +167,17 @@ class Journal:
         """Write down what a model is."""
         self._append({"kind": "spec", "identity": model.identity, "spec": asdict(model.spec), "facts": model.facts})
 
-    def append_point(self, point: LatencyPoint) -> None:
-        """Write down a finished point; it is on disk when this returns."""
-        self._append({"kind": "point", "row": point_row(point)})
+    def append_visit(self, visit: Visit) -> None:
+        """Write down a finished visit; it is on disk when this returns."""
+        self._append({"kind": "visit", "row": visit.to_row()})
+
+    def append_spent(self, spent_s: Mapping[str, float]) -> None:
+        """Write down where time went."""
+        self._append({"kind": "spent", "seconds": dict(spent_s)})
+
+    def append_failure(self, failed: Failed) -> None:
+        """Write down what could not be measured."""
+        self._append({"kind": "failed", "group": asdict(failed)})
 
     def remove(self) -> None:
         """Delete the file, its points being in the profile, and the folder if nothing was worth keeping."""

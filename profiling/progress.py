@@ -1,28 +1,37 @@
 """How far a sweep is, and how long the rest will take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ttamer.profiles.profile import ModelSpec
 from ttamer.profiling.coverage import START_S, parts_of
-from ttamer.profiling.request import SweepPlan
+from ttamer.profiling.request import Cell, SweepPlan
 
-Process = tuple[str, int]  # model, cores
+Process = tuple[int, str, int]  # attempt, model, cores
+Group = tuple[int, str, int, int]  # and batch
 
 
 class Progress:
-    """Counts points, and learns from this run how long a start and a group take."""
+    """Counts visits, and learns from this run how long a start and a group take."""
 
     def __init__(self, plan: SweepPlan, group_s: float, now: Callable[[], float]) -> None:
-        self.done = len(plan.finished)
-        self._left = {(cell.model, cell.cores, cell.batch): cell.parts - len(cell.done) for cell in plan.todo}
-        self._had = {(cell.model, cell.cores, cell.batch): len(cell.done) for cell in plan.todo}
-        self._to_start: set[Process] = {(cell.model, cell.cores) for cell in plan.todo}
+        self.done = plan.visits_done
+        self._left: dict[Group, int] = {}
+        self._had: dict[Group, int] = {}
+        self._to_start: set[Process] = set()
         self._start_s, self._group_s = _Mean(START_S), _Mean(group_s)
         self._now = now
         self._since_s = now()
+        self.add(plan.todo)
+
+    def add(self, cells: Sequence[Cell]) -> None:
+        """Groups that are to be visited, too."""
+        for cell in cells:
+            self._left[_group(cell)] = cell.left()
+            self._had[_group(cell)] = len(cell.done)
+            self._to_start.add(_process(cell))
 
     def total(self) -> int:
-        """Points of the whole sweep, an estimate while a model was never loaded."""
+        """Visits of the whole sweep, an estimate while a model was never loaded."""
         return self.done + sum(self._left.values())
 
     def remaining_s(self) -> float:
@@ -34,32 +43,34 @@ class Progress:
         """A process starts, or a group begins."""
         self._since_s = self._now()
 
-    def loaded(self, spec: ModelSpec, cores: int) -> None:
-        """A process has loaded its model, so the parts of that model are known."""
-        if (spec.name, cores) in self._to_start:
-            self._to_start.remove((spec.name, cores))
-            self._start_s.add(self._now() - self._since_s)
-        for cell in self._left:
-            if cell[0] == spec.name:
-                self._left[cell] = len(parts_of(spec)) - self._had[cell]
+    def loaded(self, spec: ModelSpec, process: Process) -> float:
+        """A process has loaded its model, so the parts of that model are known. Returns the seconds it took."""
+        start_s = self._now() - self._since_s
+        if process in self._to_start:
+            self._to_start.remove(process)
+            self._start_s.add(start_s)
+        for group in self._left:
+            if group[1] == spec.name:
+                self._left[group] = len(parts_of(spec)) - self._had[group]
         self._since_s = self._now()
+        return start_s
 
-    def point(self, model: str, cores: int, batch: int) -> None:
-        """A point is on disk."""
+    def visit(self, cell: Cell) -> None:
+        """A visit is on disk."""
         self.done += 1
-        self._left[model, cores, batch] -= 1
-        self._had[model, cores, batch] += 1
+        self._left[_group(cell)] -= 1
+        self._had[_group(cell)] += 1
 
-    def group_done(self, model: str, cores: int, batch: int) -> None:
-        """All points of a group are on disk."""
-        self._left.pop((model, cores, batch), None)
+    def group_done(self, cell: Cell) -> None:
+        """All visits of a group are on disk."""
+        self._left.pop(_group(cell), None)
         self._group_s.add(self._now() - self._since_s)
         self._since_s = self._now()
 
-    def give_up(self, model: str, cores: int) -> None:
-        """The rest of a process's groups will not be measured."""
-        self._to_start.discard((model, cores))
-        self._left = {cell: left for cell, left in self._left.items() if cell[:2] != (model, cores)}
+    def give_up(self, is_given_up: Callable[[str, int, int], bool]) -> None:
+        """Some groups (model, cores, batch) will not be visited, nor their models started for them alone."""
+        self._left = {group: left for group, left in self._left.items() if not is_given_up(*group[1:])}
+        self._to_start &= {group[:3] for group in self._left}
 
 
 class _Mean:
@@ -71,3 +82,11 @@ class _Mean:
     def add(self, value: float) -> None:
         self._count += 1
         self.value += (value - self.value) / self._count
+
+
+def _group(cell: Cell) -> Group:
+    return cell.attempt, cell.model, cell.cores, cell.batch
+
+
+def _process(cell: Cell) -> Process:
+    return cell.attempt, cell.model, cell.cores

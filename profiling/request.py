@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.profile import VERDICTS, LatencyPoint, Machine, PointKey
+from ttamer.profiles.profile import VERDICTS, Machine, PointKey
 from ttamer.profiles.registry import lookup
 from ttamer.profiling.budgets import BUDGETS, Budget
 from ttamer.profiling.placement import PLACEMENTS
 from ttamer.profiling.target import TargetSource
+from ttamer.profiling.visits import Visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,9 @@ class SweepRequest:
 class SweepEvent:
     """Something that happened in a sweep.
 
-    kind: `start` (of a measuring process), `loaded`, `group` (begins), `point` (is on disk), `retry`, `failed`.
-    total: points of the whole sweep, an estimate until every model has been loaded once. done counts those
+    kind: `start` (of a measuring process), `loaded`, `group` (begins), `visit` (of a point is on disk), `retry` (a
+    process that died is started again), `again` (disturbed points are measured once more), `failed`.
+    total: visits of the whole sweep, an estimate until every model has been loaded once. done counts those
     finished in earlier runs too. remaining_s: estimated from this run, from the budget at first.
     """
 
@@ -69,34 +71,51 @@ class SweepEvent:
     done: int
     total: int
     remaining_s: float
-    point: LatencyPoint | None = None
+    visit: Visit | None = None
     message: str = ""
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """A group of a sweep that is not finished: done are its parts that are."""
+    """A group that one process is to visit. attempt: how many visited it before; done: parts that need no more."""
 
+    attempt: int = 0
     model: str
     cores: int
     batch: int
     done: tuple[tuple[str, int], ...] = ()
     parts: int
 
+    def left(self) -> int:
+        """Parts to visit."""
+        return self.parts - len(self.done)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPlan:
-    """What a sweep would do: cells to measure, points it has, points of models that are built differently now."""
+    """What a sweep would do: cells to visit, points it has, points of models that are built differently now.
+
+    visits_done: of the points asked for, by processes of earlier runs.
+    """
 
     todo: tuple[Cell, ...]
     finished: tuple[PointKey, ...]
     stale: tuple[PointKey, ...]
+    visits_done: int
     estimated_s: float
 
     def points_todo(self) -> int:
         """Points still to measure; parts of models never loaded are estimated."""
-        return sum(cell.parts - len(cell.done) for cell in self.todo)
+        return sum(self.groups_todo().values())
+
+    def groups_todo(self) -> dict[tuple[str, int, int], int]:
+        """Points still to measure by model, cores and batch."""
+        left: dict[tuple[str, int, int], int] = {}
+        for cell in self.todo:
+            group = cell.model, cell.cores, cell.batch
+            left[group] = max(cell.left(), left.get(group, 0))
+        return left
 
 
 def _check_distinct(what: str, values: Sequence[object]) -> None:

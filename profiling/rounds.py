@@ -7,22 +7,25 @@ the kernel took 25-35 % longer (resnet20, bert-tiny) than in a loop of its own, 
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ttamer.profiles.samples import Samples
 from ttamer.profiling.budgets import FLOOR_ROUNDS, Budget
 from ttamer.profiling.clock import TimeCalls, Timing
+from ttamer.profiling.warming import PART, WHOLE_MODEL, warm_up
 
 SHORTEST_SAMPLE_S = 2e-4  # about 100 x the cost and jitter of reading the clocks
-WARM_UP_CALLS = 2  # in eager mode the second call is within 1.0-1.5 x the median, later ones are at it
-WARM_UP_WINDOWS = 5
-WARM_UP_AGREEMENT = 0.2
-WARM_UP_LONGEST_S = 0.5  # a part that takes longer than this for one window is warm enough
 SETTLE_BELOW_S = 0.1  # refilling a last-level cache of 32 MB takes about 3 ms, little against a longer call
+REFERENCE_EVERY_S = 0.25  # speed drifts over seconds; within a round of short parts one reference is enough
+CHECK_EVERY = 1.1  # rounds between two looks at the precision, as a factor: looking at many parts takes a millisecond
 
-
-Keep = Callable[[Sequence[Timing]], Sequence[Timing]]
+Floats = NDArray[np.float64]
+Keep = Callable[[Sequence[Timing]], Sequence[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,24 +39,32 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartTimings:
-    """The timings of one part, in the order they were taken; kept are those that count."""
+    """The timings of one part, in the order they were taken; kept are those that count.
+
+    reference_s: what the reference kernel took at the moment of each timing that is kept.
+    """
 
     part: str
     exit: int
     timings: tuple[Timing, ...]
     kept: tuple[Timing, ...]
+    reference_s: tuple[float, ...]
 
-    def samples(self) -> Samples:
-        """Seconds a call of the timings kept, and the loops they were divided by."""
-        return Samples([timing.call_s() for timing in self.kept], self.kept[0].loops)
+    def seconds(self) -> list[float]:
+        """Seconds a call of the timings kept, as the clock gave them."""
+        return [timing.call_s() for timing in self.kept]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupTimings:
-    """The timings of all parts of a group and of the reference kernel beside them."""
+    """The timings of all parts of a group and of the reference kernel beside them.
+
+    spent_s: seconds by what they went into: warm-up, settling, reference, timed calls, and the rest.
+    """
 
     parts: tuple[PartTimings, ...]
     reference: tuple[Timing, ...]
+    spent_s: dict[str, float]
 
 
 def measure_group(
@@ -66,40 +77,115 @@ def measure_group(
     time_calls: TimeCalls,
     now: Callable[[], float],
 ) -> GroupTimings:
-    """The timings of a group, measured in rounds until the budget is spent.
+    """The timings of a group that one process takes, in rounds until the budget is spent.
 
     whole runs the model once; it is called to settle the caches even if it is no part to be measured.
-    keep: chooses among the timings of a part (`clean_timings`, or all of them).
+    keep: says which timings of a part count (`clean_timings`, or all of them).
     """
-    start_s = now()
-    warm_up(reference, time_calls)
-    is_settling = warm_up(whole, time_calls) < SETTLE_BELOW_S
-    loops = [loops_for(warm_up(part.call, time_calls)) for part in parts]
-    timings: list[list[Timing]] = [[] for _ in parts]
-    beside: list[Timing] = []
-    while not budget.is_spent(len(beside), now() - start_s, precise=_are_precise(timings, budget, keep)):
-        beside.append(time_calls(reference, 1))
-        if is_settling:
-            whole()
-        for part, count, taken in zip(parts, loops, timings, strict=True):
-            taken.append(time_calls(part.call, count))
-    measured = [
-        PartTimings(part=part.part, exit=part.exit, timings=tuple(taken), kept=tuple(keep(taken)))
-        for part, taken in zip(parts, timings, strict=True)
-    ]
-    return GroupTimings(parts=tuple(measured), reference=tuple(beside))
+    rounds = _Rounds(parts, reference, whole, budget, keep=keep, time_calls=time_calls, now=now)
+    rounds.warm_up()
+    rounds.run()
+    return rounds.result()
 
 
-def warm_up(call: Callable[[], object], time_calls: TimeCalls) -> float:
-    """Seconds of a warm call: windows of two calls, until two in a row agree or enough were made."""
-    previous_s = math.inf
-    for _ in range(WARM_UP_WINDOWS):
-        window = [time_calls(call, 1).wall_s for _ in range(WARM_UP_CALLS)]
-        latest_s = min(window)
-        if sum(window) > WARM_UP_LONGEST_S or abs(latest_s - previous_s) <= WARM_UP_AGREEMENT * latest_s:
-            break
-        previous_s = latest_s
-    return latest_s
+@dataclass(slots=True)
+class _Rounds:
+    """A group being measured."""
+
+    parts: Sequence[Part]
+    reference: Callable[[], object]
+    whole: Callable[[], object]
+    budget: Budget
+    keep: Keep
+    time_calls: TimeCalls
+    now: Callable[[], float]
+    beside: list[Timing] = field(default_factory=list)
+    timings: list[list[Timing]] = field(default_factory=list)
+    loops: list[int] = field(default_factory=list)
+    spent_s: dict[str, float] = field(default_factory=dict)
+    begun_s: float = 0.0
+    is_settling: bool = False
+
+    def warm_up(self) -> None:
+        """Run everything until it is warm, and learn how long each part takes."""
+        self.begun_s = self.now()
+        with self._booked("warm_up"):
+            warm_up(self.reference, self.time_calls, PART)
+            whole_s = warm_up(self.whole, self.time_calls, WHOLE_MODEL.within(self.budget.process_s()))
+            self.is_settling = whole_s < SETTLE_BELOW_S
+            self.loops = [loops_for(warm_up(part.call, self.time_calls, PART)) for part in self.parts]
+        self.timings = [[] for _ in self.parts]
+
+    def run(self) -> None:
+        """Take rounds until the budget is spent, and the reference once more."""
+        start_s, rounds, next_check = self.now(), 0, self.budget.enough_rounds()
+        is_precise = False
+        while not self.budget.is_spent(rounds, self.now() - start_s, precise=is_precise):
+            self._round()
+            rounds += 1
+            if rounds >= next_check:
+                is_precise = self._is_precise()
+                next_check = math.ceil(rounds * CHECK_EVERY)
+        self._time_reference()
+
+    def _round(self) -> None:
+        self._time_reference()
+        if self.is_settling:
+            with self._booked("settling"):
+                self.whole()
+        for part, count, taken in zip(self.parts, self.loops, self.timings, strict=True):
+            if not self.is_settling and self.now() - self.beside[-1].middle_s >= REFERENCE_EVERY_S:
+                self._time_reference()
+            taken.append(self.time_calls(part.call, count))
+
+    def _time_reference(self) -> None:
+        self.beside.append(self.time_calls(self.reference, 1))
+
+    def _is_precise(self) -> bool:
+        half_width = self.budget.process_half_width()
+        for part in self._measured():
+            samples = Samples(np.array(part.seconds()) / np.array(part.reference_s))
+            if len(part.kept) < self.budget.enough_rounds() or relative_half_width(samples) > half_width:
+                return False
+        return True
+
+    def _measured(self) -> Iterator[PartTimings]:
+        for part, taken in zip(self.parts, self.timings, strict=True):
+            kept = [timing for timing, counts in zip(taken, self.keep(taken), strict=True) if counts]
+            reference_s = reference_at([timing.middle_s for timing in kept], self.beside)
+            yield PartTimings(
+                part=part.part, exit=part.exit, timings=tuple(taken), kept=tuple(kept),
+                reference_s=tuple(reference_s.tolist()),
+            )  # fmt: skip
+
+    def result(self) -> GroupTimings:
+        """What was measured, and where the time went."""
+        spent_s = self.spent_s | {
+            "reference": sum(timing.wall_s for timing in self.beside),
+            "timed": sum(timing.wall_s for taken in self.timings for timing in taken),
+        }
+        rest_s = self.now() - self.begun_s - sum(spent_s.values())
+        parts = tuple(self._measured())
+        return GroupTimings(
+            parts=parts, reference=tuple(self.beside), spent_s=spent_s | {"rest": max(0.0, rest_s)}
+        )  # fmt: skip
+
+    @contextmanager
+    def _booked(self, what: str) -> Iterator[None]:
+        start_s = self.now()
+        yield
+        self.spent_s[what] = self.spent_s.get(what, 0.0) + self.now() - start_s
+
+
+def reference_at(moments_s: Sequence[float], beside: Sequence[Timing]) -> Floats:
+    """What the reference kernel took at these moments: between two references a line.
+
+    References that were disturbed say nothing of the machine's speed; they count only where all were.
+    """
+    clean = [timing for timing in beside if timing.is_clean] or beside
+    return np.asarray(
+        np.interp(moments_s, [timing.middle_s for timing in clean], [timing.wall_s for timing in clean])
+    )  # fmt: skip
 
 
 def loops_for(call_s: float) -> int:
@@ -117,22 +203,15 @@ def relative_half_width(samples: Samples) -> float:
     return (high_s - low_s) / 2 / samples.median_s()
 
 
-def clean_timings(timings: Sequence[Timing]) -> Sequence[Timing]:
-    """The timings during which nobody else had the core, or all of them if too few such are left.
+def clean_timings(timings: Sequence[Timing]) -> Sequence[bool]:
+    """The timings during which nobody else had the cores, or all of them if too few such are left.
 
     What a neighbour's process costs is no property of the model; the verdict says how many were dropped.
     """
-    clean = [timing for timing in timings if timing.is_clean]
-    return clean if len(clean) >= FLOOR_ROUNDS else timings
+    clean = [timing.is_clean for timing in timings]
+    return clean if sum(clean) >= FLOOR_ROUNDS else [True] * len(timings)
 
 
-def all_timings(timings: Sequence[Timing]) -> Sequence[Timing]:
+def all_timings(timings: Sequence[Timing]) -> Sequence[bool]:
     """Every timing: on a GPU the calling thread may sleep while the device works."""
-    return timings
-
-
-def _are_precise(timings: Sequence[Sequence[Timing]], budget: Budget, keep: Keep) -> bool:
-    if not timings[0] or len(timings[0]) < budget.min_rounds:
-        return False
-    samples = (Samples([timing.call_s() for timing in keep(taken)]) for taken in timings)
-    return all(relative_half_width(part) <= budget.half_width for part in samples)
+    return [True] * len(timings)

@@ -6,7 +6,7 @@ A group is every part of the target at one batch size: all stages, all heads and
 import gc
 import importlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,18 +14,20 @@ from typing import Any
 import torch
 
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.profile import WHOLE, LatencyPoint, ModelSpec, PointKey
-from ttamer.profiles.shelf import point_row
+from ttamer.profiles.profile import WHOLE, ModelSpec, PointKey
 from ttamer.profiling.budgets import PROTOCOL, Budget
-from ttamer.profiling.clock import time_calls
+from ttamer.profiling.clock import WaitingClock
 from ttamer.profiling.devices import DEVICES, Device
+from ttamer.profiling.gpu import read_gpu
 from ttamer.profiling.interference import read_interference
 from ttamer.profiling.reference import reference_kernel
 from ttamer.profiling.rounds import GroupTimings, Part, PartTimings, all_timings, clean_timings, measure_group
 from ttamer.profiling.target import Target
 from ttamer.profiling.task import Task
-from ttamer.profiling.verdicts import evidence_of, judge
+from ttamer.profiling.verdicts import evidence_of_visit
+from ttamer.profiling.visits import Visit
 
+ON_DEVICES = ("throttled_periods", "steal_share")  # what speaks of a host that only waits for its device
 KEEP = {"cpu": clean_timings, "cuda": all_timings}
 Emit = Callable[..., None]
 # What a model raises when it is wrong; anything else is a bug of ours and keeps its traceback.
@@ -61,12 +63,13 @@ def run_task(task: Task, emit: Emit) -> None:
         loaded = load_target(task)
         emit("loaded", spec=asdict(loaded.spec), load_time_s=loaded.load_time_s, facts=library_facts())
         device = DEVICES[task.device]
-        reference = device.finishing(reference_kernel(task.device, device.gemm_size))
+        reference = device.finishing(reference_kernel(task.device, device.gemm_size, device.moved_bytes))
         for batch, done in task.groups:
             emit("group", batch=batch)
-            for point in _measure(loaded, task, batch, set(done), reference):
-                emit("point", row=point_row(point))
-            emit("group_done", batch=batch)
+            visits, spent_s = _measure(loaded, task, batch, set(done), reference)
+            for visit in visits:
+                emit("visit", row=visit.to_row())
+            emit("group_done", batch=batch, spent_s=spent_s)
 
 
 def factory_of(task: Task) -> Callable[..., Any]:
@@ -142,36 +145,50 @@ def library_facts() -> dict[str, Any]:
 
 def _measure(
     loaded: LoadedTarget, task: Task, batch: int, done: Set[tuple[str, int]], reference: Callable[[], object]
-) -> list[LatencyPoint]:
+) -> tuple[list[Visit], dict[str, float]]:
+    """The visits of a group, and seconds by what they went into."""
+    start_s = time.perf_counter()
     parts = group_parts(loaded, batch, DEVICES[task.device])
     todo = [part for part in parts if (part.part, part.exit) not in done]
-    budget = Budget(**task.budget)
-    before = read_interference(task.cpus, time.monotonic())
     with clear_failures(task.model, f"it ran a batch of {batch}"), without_garbage_collection():
-        timings = measure_group(
-            todo, reference, parts[0].call, budget, keep=KEEP[task.device], time_calls=time_calls, now=time.monotonic
-        )
-    after = read_interference(task.cpus, time.monotonic())
-    disturbance = after.evidence_since(before, len(task.cpus))
+        checked_s = time.perf_counter() - start_s
+        timings, disturbance = _time(todo, reference, parts[0].call, task)
     peak_memory_bytes = DEVICES[task.device].peak_memory_bytes()
-    return [
-        _point(part, task, batch, timings, disturbance, peak_memory_bytes, loaded.load_time_s) for part in timings.parts
-    ]
+    visits = [_visit(part, task, batch, disturbance, peak_memory_bytes, loaded) for part in timings.parts]
+    spent_s = timings.spent_s | {"warm_up": timings.spent_s["warm_up"] + checked_s}
+    return visits, spent_s
 
 
-def _point(
+def _time(
+    parts: Sequence[Part], reference: Callable[[], object], whole: Callable[[], object], task: Task
+) -> tuple[GroupTimings, dict[str, float]]:
+    """The timings of the parts, and what disturbed them while they were taken."""
+    for part in parts:
+        part.call()  # so that every thread it will use exists when the clock looks for them
+    with WaitingClock() as clock:
+        before = read_interference(task.cpus, clock.counters())
+        timings = measure_group(
+            parts, reference, whole, Budget(**task.budget), keep=KEEP[task.device], time_calls=clock.time_calls,
+            now=time.perf_counter,
+        )  # fmt: skip
+        after = read_interference(task.cpus, clock.counters())
+    disturbance = after.evidence_since(before, task.threads)
+    if task.device != "cpu":
+        disturbance = {name: disturbance[name] for name in ON_DEVICES if name in disturbance} | read_gpu()
+    return timings, disturbance
+
+
+def _visit(
     part: PartTimings,
     task: Task,
     batch: int,
-    group: GroupTimings,
     disturbance: Mapping[str, float],
     peak_memory_bytes: int,
-    load_time_s: float,
-) -> LatencyPoint:
-    samples = part.samples()
-    evidence = evidence_of(samples, part.timings, group.reference, task.cores, task.device) | dict(disturbance)
+    loaded: LoadedTarget,
+) -> Visit:
+    evidence = evidence_of_visit(part.timings, task.cores, task.device) | dict(disturbance)
     evidence |= {"protocol": float(PROTOCOL), "budget_s": float(task.budget["group_s"])}
-    return LatencyPoint(
+    return Visit(
         key=PointKey(
             model=task.model,
             part=part.part,
@@ -181,12 +198,13 @@ def _point(
             batch=batch,
             cores=task.cores,
         ),
-        samples=samples,
+        seconds=tuple(part.seconds()),
+        reference_s=part.reference_s,
+        loops=part.kept[0].loops,
         peak_memory_bytes=peak_memory_bytes,
-        load_time_s=load_time_s,
-        verdict=judge(evidence),
-        evidence=evidence,
+        load_time_s=loaded.load_time_s,
         spec_digest=task.identity,
+        evidence=evidence,
     )
 
 

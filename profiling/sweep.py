@@ -1,11 +1,14 @@
-"""The sweep: every model at every batch size and core count, each finished point safe on disk at once.
+"""The sweep: every model at every batch size and core count, each finished visit of a point safe on disk at once.
 
-One fresh process measures one model at one core count; a process that dies costs its own points only.
+One fresh process visits the points of one model at one core count. When all models had their turn, other processes
+visit all points again, minutes later; points that were disturbed get a few more. A process that dies costs its own
+points only.
 """
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
@@ -13,18 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from ttamer.profiles.errors import DocumentError, InputError, Interrupted
-from ttamer.profiles.profile import LatencyPoint, Machine, ModelSpec, Profile
-from ttamer.profiles.shelf import journal_path, point_from_row, read_profile, write_profile
+from ttamer.profiles.profile import Machine, ModelSpec, Profile
+from ttamer.profiles.shelf import journal_path, read_profile, write_profile
 from ttamer.profiling.child import StartWorker, start_worker
-from ttamer.profiling.coverage import coverage_of, plan_from
+from ttamer.profiling.coverage import RETRIES, Coverage, cells_left, coverage_of, plan_from
 from ttamer.profiling.interruption import Interruption
-from ttamer.profiling.journal import Journal, MeasuredModel, read_journal
+from ttamer.profiling.journal import Failed, Journal, MeasuredModel, read_journal
 from ttamer.profiling.machine import read_machine
 from ttamer.profiling.merging import merge
 from ttamer.profiling.placement import PLACEMENTS, require_device
 from ttamer.profiling.progress import Progress
 from ttamer.profiling.request import Cell, SweepEvent, SweepPlan, SweepRequest
 from ttamer.profiling.task import Task
+from ttamer.profiling.visits import Visit
 
 ATTEMPTS = 2  # a process may die of a moment's want of memory; twice in a row is no accident
 
@@ -60,21 +64,26 @@ def run_sweep(
     Raises InputError if the request cannot be met or nothing could be measured, DocumentError if the folder
     holds a profile of another machine or cannot be written, Interrupted if the user stopped it.
     """
+    begun_s = now()
     machine = machine or read_machine(environment=os.environ)
     request.check_on(machine)
     require_device(request.device)
     profile = _existing_profile(folder, machine)
     with Journal(journal_path(folder), machine.fingerprint) as journal, Interruption() as interruption:
-        plan = plan_from(request, coverage_of(profile, journal.contents))
-        progress = Progress(plan, request.budget.group_s, now)
-        sweep = Sweep(request, machine, journal, progress, on_event=on_event, interruption=interruption, start=start)
-        for (model, cores), cells in groupby(plan.todo, key=lambda cell: (cell.model, cell.cores)):
-            sweep.measure(model, cores, list(cells))
+        coverage = coverage_of(profile, journal.contents)
+        progress = Progress(plan_from(request, coverage), request.budget.process_s(), now)
+        sweep = Sweep(
+            request, machine, journal, coverage, progress, on_event=on_event, interruption=interruption, start=start
+        )
+        for attempt in range(request.budget.processes + RETRIES):
+            sweep.visit_all(attempt)
+        if sweep.is_journaled:
+            journal.append_spent({"total": now() - begun_s})
         written = read_journal(journal.path)
-        if written.points or (profile is None and not sweep.failures):
-            profile = write_profile(folder, merge(request, machine, profile, written))
+        if written.visits or (profile is None and not sweep.failures):
+            profile = write_profile(folder, merge(request, machine, profile, written, folder))
         journal.remove()
-    if not written.points and sweep.failures:
+    if not written.visits and sweep.failures:
         raise sweep.failures[0]
     assert profile is not None
     return profile
@@ -83,7 +92,7 @@ def run_sweep(
 class Sweep:
     """A sweep under way: starts processes, writes down what they find, tells how far it is.
 
-    failures: why models could not be measured, in the order met.
+    failures: why models could not be measured, in the order met. is_journaled: whether it has written anything down.
     """
 
     def __init__(
@@ -91,6 +100,7 @@ class Sweep:
         request: SweepRequest,
         machine: Machine,
         journal: Journal,
+        coverage: Coverage,
         progress: Progress,
         *,
         on_event: OnEvent,
@@ -98,40 +108,62 @@ class Sweep:
         start: StartWorker,
     ) -> None:
         self.failures: list[InputError] = []
-        self._request, self._machine, self._journal, self._progress = request, machine, journal, progress
+        self.is_journaled = False
+        self._request, self._machine, self._journal = request, machine, journal
+        self._coverage, self._progress = coverage, progress
         self._on_event, self._interruption, self._start = on_event, interruption, start
+        self._given_up: set[tuple[str, int, int]] = set()
         self._unloadable: set[str] = set()
 
-    def measure(self, model: str, cores: int, cells: Sequence[Cell]) -> None:
-        """Measure the cells of one model at one core count, in a second process if the first dies.
+    def visit_all(self, attempt: int) -> None:
+        """Visit every group that needs it, a process for each model and core count.
 
         Raises Interrupted if the user asked to stop and something is left to measure.
         """
-        run = _ProcessRun(model=model, cores=cores, left=list(cells))
-        reason = ""
-        for attempt in range(ATTEMPTS if model not in self._unloadable else 0):
-            self._stop_if_asked()
-            self._tell("retry" if attempt else "start", model, cores, message=reason)
-            reason = self._listen(run) or "its process ended before its task"
-            self._stop_if_asked()
-            if not run.left:
-                return
-            if run.failure:
-                break  # the model itself is wrong, and will be the next time
-        self._progress.give_up(model, cores)
-        if model not in self._unloadable:
-            self._record_failure(run, reason)
+        cells = self._worth_a_visit(cells_left(self._request, self._coverage, attempt))
+        if attempt >= self._request.budget.processes:
+            self._progress.add(cells)
+        for (model, cores), some in groupby(cells, key=lambda cell: (cell.model, cell.cores)):
+            self._visit(_ProcessRun(attempt=attempt, model=model, cores=cores, left=list(some)))
 
-    def _record_failure(self, run: "_ProcessRun", reason: str) -> None:
-        failure = run.failure or InputError(
-            f"{run.model!r} on {run.cores} cores at batch {run.left[0].batch}: {reason}",
-            remedy="measure smaller batches (--batches) or free some memory",
-        )
+    def _visit(self, run: "_ProcessRun") -> None:
+        """Visit the groups of one model at one core count, in a new process whenever one dies."""
+        run.left = self._worth_a_visit(run.left)
+        while run.left:
+            self._stop_if_asked()
+            self._tell(self._kind_of_start(run), run, message=run.death)
+            run.is_loaded = False
+            run.death = self._listen(run) or "its process ended before its task"
+            self._stop_if_asked()
+            if run.failure:  # the model itself is wrong, and will be the next time
+                self._record_failure(run, run.failure, run.left)
+            elif run.left and run.died_at(run.left[0]) >= ATTEMPTS:
+                remedy = "measure smaller batches (--batches) or free some memory"
+                message = f"{run.model!r} on {run.cores} cores at batch {run.left[0].batch}: {run.death}"
+                self._record_failure(run, InputError(message, remedy=remedy), run.left[:1])
+                run.death = ""
+            run.left = self._worth_a_visit(run.left)
+
+    def _kind_of_start(self, run: "_ProcessRun") -> str:
+        if run.death:
+            return "retry"
+        return "again" if run.attempt >= self._request.budget.processes else "start"
+
+    def _is_given_up(self, model: str, cores: int, batch: int) -> bool:
+        return model in self._unloadable or (model, cores, batch) in self._given_up
+
+    def _worth_a_visit(self, cells: Iterable[Cell]) -> list[Cell]:
+        return [cell for cell in cells if not self._is_given_up(cell.model, cell.cores, cell.batch)]
+
+    def _record_failure(self, run: "_ProcessRun", failure: InputError, cells: Sequence[Cell]) -> None:
+        batch = cells[0].batch if run.is_loaded else None
         if not run.is_loaded:
             self._unloadable.add(run.model)
+        self._given_up |= {(cell.model, cell.cores, cell.batch) for cell in cells}
+        self._progress.give_up(self._is_given_up)
         self.failures.append(failure)
-        batch = run.left[0].batch if run.is_loaded else None
-        self._tell("failed", run.model, run.cores, batch=batch, message=failure.message, remedy=failure.remedy)
+        self._journal.append_failure(Failed(model=run.model, cores=run.cores, batch=batch, reason=failure.message))
+        self._tell("failed", run, batch=batch, message=failure.message, remedy=failure.remedy)
 
     def _listen(self, run: "_ProcessRun") -> str | None:
         """Follow one process to its end; returns why it ended early, None if it did not."""
@@ -156,30 +188,33 @@ class Sweep:
             case "group":
                 self._interruption.group(running=True)
                 self._progress.started()
-                self._tell("group", run.model, run.cores, batch=event["batch"])
-            case "point":
-                self._point(point_from_row(event["row"]), run)
+                self._tell("group", run, batch=event["batch"])
+            case "visit":
+                self._take_visit(Visit.from_row(event["row"]), run)
             case "group_done":
-                self._progress.group_done(run.model, run.cores, event["batch"])
-                run.left.pop(0)
+                self._journal.append_spent(event["spent_s"])
+                self._progress.group_done(run.left.pop(0))
                 self._interruption.group(running=False)
             case "failed":
                 run.failure = InputError(event["message"], remedy=event["remedy"])
 
     def _loaded(self, event: Mapping[str, Any], run: "_ProcessRun") -> None:
-        run.is_loaded = True
+        run.is_loaded = self.is_journaled = True
         spec = ModelSpec(**event["spec"])
         identity = self._sources()[run.model].identity
+        self._coverage.models[spec.name] = spec
         self._journal.append_model(MeasuredModel(spec=spec, identity=identity, facts=event["facts"]))
-        self._progress.loaded(spec, run.cores)
-        self._tell("loaded", run.model, run.cores)
+        start_s = self._progress.loaded(spec, (run.attempt, run.model, run.cores))
+        self._journal.append_spent({"start": start_s, "processes": 1.0})
+        self._tell("loaded", run)
 
-    def _point(self, point: LatencyPoint, run: "_ProcessRun") -> None:
-        self._journal.append_point(point)
-        key = point.key
-        run.left[0] = replace(run.left[0], done=(*run.left[0].done, (key.part, key.exit)))
-        self._progress.point(run.model, run.cores, key.batch)
-        self._tell("point", run.model, run.cores, batch=key.batch, point=point)
+    def _take_visit(self, visit: Visit, run: "_ProcessRun") -> None:
+        self._journal.append_visit(visit)
+        self._coverage.add(visit)
+        key, cell = visit.key, run.left[0]
+        run.left[0] = replace(cell, done=(*cell.done, (key.part, key.exit)))
+        self._progress.visit(cell)
+        self._tell("visit", run, batch=key.batch, visit=visit)
 
     def _task(self, run: "_ProcessRun") -> Task:
         source = self._sources()[run.model]
@@ -197,16 +232,18 @@ class Sweep:
             groups=tuple((cell.batch, cell.done) for cell in run.left),
         )
 
-    def _tell(self, kind: str, model: str, cores: int, **fields: Any) -> None:
+    def _tell(self, kind: str, run: "_ProcessRun", **fields: Any) -> None:
         done, total, remaining_s = self._progress.done, self._progress.total(), self._progress.remaining_s()
         self._on_event(
-            SweepEvent(kind=kind, model=model, cores=cores, done=done, total=total, remaining_s=remaining_s, **fields)
+            SweepEvent(
+                kind=kind, model=run.model, cores=run.cores, done=done, total=total, remaining_s=remaining_s, **fields
+            )
         )
 
     def _stop_if_asked(self) -> None:
         if self._interruption.is_requested and self._progress.total() > self._progress.done:
             raise Interrupted(
-                f"stopped after {self._progress.done} of {self._progress.total()} points, which are kept in "
+                f"stopped after {self._progress.done} of {self._progress.total()} visits of points, which are kept in "
                 f"{self._journal.path}",
                 remedy="run the same command again to go on",
             )
@@ -217,13 +254,21 @@ class Sweep:
 
 @dataclass(slots=True, kw_only=True)
 class _ProcessRun:
-    """One model at one core count: the cells still to measure, and what became of it."""
+    """One model at one core count: the groups still to visit, and what became of its processes."""
 
+    attempt: int
     model: str
     cores: int
-    left: list[Cell] = field(default_factory=list)
+    left: list[Cell]
     is_loaded: bool = False
     failure: InputError | None = None
+    death: str = ""
+    deaths: Counter[int] = field(default_factory=Counter)
+
+    def died_at(self, cell: Cell) -> int:
+        """How often processes have died at this group, this time included."""
+        self.deaths[cell.batch] += 1
+        return self.deaths[cell.batch]
 
 
 def _existing_profile(folder: Path, machine: Machine) -> Profile | None:

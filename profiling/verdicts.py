@@ -1,76 +1,186 @@
 """Whether a measured point can be believed: its evidence as plain numbers, and the verdict that follows.
 
-`throttled`: the kernel held the process back to its quota. `contended`: others used its cores.
-`noisy`: nothing is known to be wrong, but the samples do not agree.
+`throttled`: a quota, or the GPU's own protection, held it back. `contended`: others used its cores, or waited for
+them. `noisy`: nothing is known to be wrong, but its median, or the quantile that is planned on, is not known well.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ttamer.profiles.intervals import quantile_samples_needed
 from ttamer.profiles.samples import Samples
 from ttamer.profiling.clock import Timing
 from ttamer.profiling.rounds import relative_half_width
 
 CLEAN_SAMPLES = 0.8  # an undisturbed shared machine gives 87-99 % clean samples
+RUNNING_SHARE = 0.9  # of a group's time in which the calling thread ran; a busy loop on its core leaves half
+WAITED_SHARE = 0.05  # of the threads' time spent waiting for a core
+FOREIGN_SHARE = 0.1  # of the process's cores, used by others
+PRESSURE_SHARE = 0.5  # of the time, in which some task waited for a CPU: the machine has more to do than CPUs
+STEAL_SHARE = 0.05  # the hypervisor's part of the cores' time
 BUSY_SHARE = 0.95  # process CPU time over wall time and cores: below it some core waited
 PREEMPTIONS_PER_S = 100.0  # up to about 80 per second were seen in samples that lost no time
-STEAL_SHARE = 0.05  # the hypervisor's part of the cores' time
-SPREAD = 0.2  # coefficient of variation; the outermost of AIPerf's bands of 5, 10 and 20 %
-HALF_WIDTH = 0.1  # of the median's 95 % interval; the band within which perf_analyzer calls a latency stable
+ERROR = 0.03  # the most that a median may be wrong, where the budget does not say
+TAIL_ERROR = 0.05  # the most that the planned quantile may be wrong where the samples bound it
+DRIFT = 0.5  # of the machine's speed beside one point, between the slowest and fastest tenth: too much to divide out
+BLOCKS = 4  # parts of a process's samples in time, whose medians differ by what drift is left
+T_95 = (12.7, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)  # two-sided 95 %, Student, 1-10 degrees of freedom
+MODES_APART = 5.0  # Ashman's D of the two halves: 2.7 for a normal distribution, 3.5 for an even one
+MODE_GAP = 0.05  # between the two means, over the median: a smaller one changes no plan
+FEWEST_FOR_MODES = 30  # samples; of 20 normal ones one draw in fifty looks like two modes
+MODE_SHARE = 0.1  # of the samples in the smaller mode; fewer are a tail
+
+Floats = NDArray[np.float64]
 
 
-def evidence_of(
-    samples: Samples, timings: Sequence[Timing], reference: Sequence[Timing], cores: int, device: str
-) -> dict[str, float]:
-    """What the verdict on one part rests on: its samples, and all its timings of which they were kept.
+def evidence_of_visit(timings: Sequence[Timing], cores: int, device: str) -> dict[str, float]:
+    """What all timings of one part by one process say of disturbance.
 
-    cv, half_width: spread of the samples and of their median, relative. reference_s, reference_cv: the
-    kernel timed beside each sample; divide by it to compare runs of different minutes.
     cpu_share: process CPU over wall time and cores (a part that is not parallel leaves cores idle).
-    main_share: the main thread's CPU over wall time. clean_share: samples whose main thread never waited.
-    The last three say nothing of a GPU, so they are left out there.
+    main_share: the main thread's CPU over wall time. clean_share: samples during which no thread waited.
+    These say nothing of a GPU, so they are left out there.
     """
     wall_s = np.array([timing.wall_s for timing in timings])
+    evidence = {"rounds": float(len(timings)), "cores": float(cores)}
+    if device != "cpu":
+        return evidence
     cpu_s = np.array([timing.cpu_s for timing in timings])
-    main_share = np.array([timing.thread_s for timing in timings]) / wall_s
-    reference_s = np.array([timing.wall_s for timing in reference])
-    evidence = {
-        "rounds": float(len(timings)),
-        "cores": float(cores),
-        "cv": _cv(np.array(samples.seconds)),
-        "half_width": relative_half_width(samples),
-        "preemptions_per_s": float(sum(timing.preemptions for timing in timings) / wall_s.sum()),
-        "reference_s": float(np.median(reference_s)),
-        "reference_cv": _cv(reference_s),
-    }
-    shares = {
+    return evidence | {
+        "part_preemptions_per_s": float(sum(timing.preemptions for timing in timings) / wall_s.sum()),
         "cpu_share": float(np.median(cpu_s / wall_s / cores)),
-        "main_share": float(np.median(main_share)),
+        "main_share": float(np.median([timing.thread_s for timing in timings] / wall_s)),
         "clean_share": float(np.mean([timing.is_clean for timing in timings])),
     }
-    evidence |= shares if device == "cpu" else {}
-    return {name: value for name, value in evidence.items() if np.isfinite(value)}
+
+
+def evidence_of_samples(samples: Samples, reference_s: Sequence[float], quantile: float) -> dict[str, float]:
+    """What the samples of all processes say of how well the median and the planned quantile are known.
+
+    error: of the median, relative: the largest of half_width (its distribution-free 95 % interval), block_error (its
+    95 % interval by the medians of successive blocks, which sees drift that was not divided out) and process_spread
+    (two standard errors by the processes' medians). tail_error: two standard errors of the
+    quantile, relative, where there are samples enough to bound it. drift: between slow and fast tenths of the reference
+    kernel beside the samples. modes_apart, mode_gap, mode_share: of the two halves that split the samples best.
+    """
+    seconds = np.array(samples.seconds)
+    found = {
+        "samples": float(len(samples)),
+        "processes": float(len(samples.counts)),
+        "cv": float(np.std(seconds, ddof=1) / np.mean(seconds)) if len(seconds) > 1 else 0.0,
+        "half_width": relative_half_width(samples),
+        "block_error": _block_error(samples),
+        "process_spread": _process_spread(samples.process_medians_s()),
+        "reference_s": float(np.median(reference_s)),
+        "drift": float(np.quantile(reference_s, 0.9) / np.quantile(reference_s, 0.1) - 1),
+        "samples_needed": float(quantile_samples_needed(quantile)),
+    }
+    found["error"] = max(found["half_width"], found["block_error"], found["process_spread"])
+    if len(samples) >= found["samples_needed"]:
+        found["tail_error"] = _tail_error(seconds, quantile)
+    found |= _modes(seconds)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def judge(evidence: Mapping[str, float]) -> str:
-    """The verdict that the evidence allows: ok, noisy, contended or throttled.
-
-    At one core the main thread's share says it all. At several, a partner thread may be held up while the
-    main thread spins; then the process's share falls *and* it is preempted often. The share alone proves
-    nothing, because a part that is not parallel leaves the other cores idle.
-    """
-    if evidence.get("throttled_periods", 0.0) > 0:
+    """The verdict that the evidence allows: ok, noisy, contended or throttled."""
+    if evidence.get("throttled_periods", 0.0) > 0 or evidence.get("gpu_throttled", 0.0) > 0:
         return "throttled"
-    if evidence.get("steal_share", 0.0) > STEAL_SHARE or evidence.get("clean_share", 1.0) < CLEAN_SAMPLES:
+    if is_contended(evidence):
         return "contended"
+    return "noisy" if is_noisy(evidence) else "ok"
+
+
+def is_contended(evidence: Mapping[str, float]) -> bool:
+    """Whether others had the cores.
+
+    A short call may fit between two turns of a neighbour, so what the whole group got counts too. Where the
+    scheduler's own account of waiting is missing, a partner thread that was held up while the main thread spins shows
+    in the process's share *and* in its preemptions: the share alone is what a part that is not parallel looks like.
+    """
+    above = {
+        "steal_share": STEAL_SHARE, "waited_share": WAITED_SHARE, "foreign_share": FOREIGN_SHARE,
+        "pressure_share": PRESSURE_SHARE, "gpu_foreign": 0.0,
+    }  # fmt: skip
+    below = {"clean_share": CLEAN_SAMPLES, "running_share": RUNNING_SHARE}
+    if any(evidence.get(name, 0.0) > limit for name, limit in above.items()):
+        return True
+    if any(evidence.get(name, 1.0) < limit for name, limit in below.items()):
+        return True
     is_held_up = evidence.get("cpu_share", 1.0) < BUSY_SHARE
-    if evidence.get("cores", 1.0) > 1 and is_held_up and evidence.get("preemptions_per_s", 0.0) > PREEMPTIONS_PER_S:
-        return "contended"
-    if evidence.get("cv", 0.0) > SPREAD or evidence.get("half_width", 1.0) > HALF_WIDTH:
-        return "noisy"
-    return "ok"
+    is_interrupted = evidence.get("part_preemptions_per_s", 0.0) > PREEMPTIONS_PER_S
+    return "waited_share" not in evidence and evidence.get("cores", 1.0) > 1 and is_held_up and is_interrupted
 
 
-def _cv(seconds: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
-    return float(np.std(seconds, ddof=1) / np.mean(seconds)) if len(seconds) > 1 else 0.0
+def is_noisy(evidence: Mapping[str, float]) -> bool:
+    """Whether the median or the planned quantile is not known well enough, or two modes share the samples."""
+    has_modes = (
+        evidence.get("modes_apart", 0.0) > MODES_APART
+        and evidence.get("mode_gap", 0.0) > MODE_GAP
+        and evidence.get("mode_share", 0.0) > MODE_SHARE
+    )
+    return (
+        evidence.get("error", math.inf) > evidence.get("error_allowed", ERROR)
+        or evidence.get("tail_error", 0.0) > TAIL_ERROR
+        or evidence.get("drift", 0.0) > DRIFT
+        or has_modes
+    )
+
+
+def _block_error(samples: Samples) -> float:
+    """Half the 95 % interval of the mean of block medians, relative; 0 where no process has enough samples to split."""
+    blocks = [
+        float(np.median(block))
+        for some in samples.by_process()
+        if len(some) >= 3 * BLOCKS
+        for block in np.array_split(np.array(some), BLOCKS)
+    ]
+    return _half_interval(blocks) if len(blocks) > 1 else 0.0
+
+
+def _process_spread(medians_s: Sequence[float]) -> float:
+    """Two standard errors of the mean of the processes' medians, relative: of two processes their difference."""
+    if len(medians_s) < 2:
+        return 0.0
+    return 2 * float(np.std(medians_s, ddof=1)) / math.sqrt(len(medians_s)) / float(np.mean(medians_s))
+
+
+def _half_interval(values: Sequence[float]) -> float:
+    """Half the 95 % Student interval of a mean, relative to it."""
+    t = T_95[min(len(values) - 1, len(T_95)) - 1]
+    return t * float(np.std(values, ddof=1)) / math.sqrt(len(values)) / float(np.mean(values))
+
+
+def _tail_error(seconds: Floats, quantile: float) -> float:
+    """From one standard error below to one above the quantile's rank, over the quantile."""
+    ordered, count = np.sort(seconds), len(seconds)
+    spread = math.sqrt(count * quantile * (1 - quantile))
+    ranks = np.clip(np.round([count * quantile - spread, count * quantile, count * quantile + spread]), 1, count)
+    low_s, middle_s, high_s = ordered[ranks.astype(np.int64) - 1]
+    return float((high_s - low_s) / middle_s)
+
+
+def _modes(seconds: Floats) -> dict[str, float]:
+    """The split of the samples in two that leaves the least variance, and how far the two are apart.
+
+    Source: Otsu, A threshold selection method, IEEE Trans. SMC 9 (1979); D: Ashman, Bird & Zepf, AJ 108 (1994).
+    """
+    count = len(seconds)
+    if count < FEWEST_FOR_MODES or seconds.min() == seconds.max():
+        return {}
+    ordered = np.sort(seconds)
+    below = np.arange(2, count - 1)  # at least two on either side
+    sums, squares = np.cumsum(ordered), np.cumsum(ordered**2)
+    left, right = sums[below - 1] / below, (sums[-1] - sums[below - 1]) / (count - below)
+    within = squares[-1] - below * left**2 - (count - below) * right**2
+    best = int(np.argmin(within))
+    low, high = ordered[: below[best]], ordered[below[best] :]
+    spread = math.sqrt((low.var() + high.var()) / 2)
+    gap = float(high.mean() - low.mean())
+    return {
+        "modes_apart": gap / max(spread, 1e-3 * gap),
+        "mode_gap": gap / float(np.median(ordered)),
+        "mode_share": min(len(low), len(high)) / count,
+    }

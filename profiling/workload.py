@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import torch
 
 from ttamer.profiling.budgets import Budget
-from ttamer.profiling.clock import Timing, time_calls
+from ttamer.profiling.clock import Timing, WaitingClock, time_calls
 from ttamer.profiling.devices import DEVICES
 from ttamer.profiling.interference import read_interference
-from ttamer.profiling.rounds import warm_up
 from ttamer.profiling.session import Emit, clear_failures, factory_of, library_facts, without_garbage_collection
 from ttamer.profiling.task import Task
 from ttamer.profiling.verdicts import judge
+from ttamer.profiling.warming import PART, warm_up
 
 TURN = 16  # batches answered one way before the next way has its turn: a machine's drift then meets all alike
 
@@ -64,10 +64,11 @@ def run_workload(task: Task, emit: Emit) -> None:
 
 def _measure(workload: Workload, task: Task, batch: int) -> list[dict[str, Any]]:
     runs = {way: _runs(workload, task.device, way, batch) for way in workload.ways}
-    before = read_interference(task.cpus, time.monotonic())
-    timings = take_turns(runs, Budget(**task.budget), time_calls=time_calls, now=time.monotonic)
-    after = read_interference(task.cpus, time.monotonic())
-    disturbance = after.evidence_since(before, len(task.cpus))
+    with WaitingClock() as clock:
+        before = read_interference(task.cpus, clock.counters())
+        timings = take_turns(runs, Budget(**task.budget), time_calls=time_calls, now=time.monotonic)
+        after = read_interference(task.cpus, clock.counters())
+    disturbance = after.evidence_since(before, task.threads)
     return [{"way": way, "batch": batch, **_summary(taken, disturbance, task.device)} for way, taken in timings.items()]
 
 
@@ -88,9 +89,9 @@ def take_turns(
     """The timings of every run of every way, in passes over all of them until the budget's time a way is spent."""
     timings: dict[str, list[list[Timing]]] = {way: [[] for _ in some] for way, some in runs.items()}
     for some in runs.values():
-        warm_up(some[0], time_calls)
+        warm_up(some[0], time_calls, PART)
     start_s, passes = now(), 0
-    while not passes or (passes < budget.max_rounds and now() - start_s < budget.group_s * len(runs)):
+    while not passes or (passes < budget.samples_needed() and now() - start_s < budget.group_s * len(runs)):
         for first in range(0, max(map(len, runs.values())), TURN):
             for way, some in runs.items():
                 for run, taken in zip(some[first : first + TURN], timings[way][first : first + TURN], strict=True):
@@ -102,8 +103,10 @@ def take_turns(
 def _summary(timings: Sequence[Sequence[Timing]], disturbance: Mapping[str, float], device: str) -> dict[str, Any]:
     """Seconds of every batch while nobody else had the core (all of a batch's, if there are no such), and a verdict."""
     everything = [timing for taken in timings for timing in taken]
-    evidence = {"half_width": 0.0, **disturbance}
-    if device == "cpu":
+    evidence = {"error": 0.0, **disturbance}
+    if device != "cpu":
+        evidence.pop("running_share", None)  # the calling thread waits for the device
+    else:
         evidence["clean_share"] = sum(timing.is_clean for timing in everything) / len(everything)
     kept = [[t.wall_s for t in taken if t.is_clean or device != "cpu"] for taken in timings]
     return {

@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.shelf import point_from_row
+from ttamer.profiling.budgets import PROTOCOL
 from ttamer.profiling.devices import DEVICES, Device, host_peak_memory_bytes
 from ttamer.profiling.placement import PLACEMENTS
 from ttamer.profiling.reference import reference_kernel
 from ttamer.profiling.session import group_parts, load_target, run_task
 from ttamer.profiling.task import Task
+from ttamer.profiling.visits import Visit
 
-BUDGET = {"name": "test", "min_rounds": 6, "max_rounds": 6, "group_s": 0.5, "half_width": 0.02}
+# Six rounds, whatever the machine is busy with: the time is spent at once.
+BUDGET = {"name": "test", "processes": 1, "min_rounds": 6, "group_s": 1e-6, "half_width": 0.02}
 
 
 @pytest.fixture(autouse=True)
@@ -45,29 +47,32 @@ def events_of(task: Task) -> list[dict[str, Any]]:
 
 def test_a_task_tells_the_model_and_then_every_part_of_every_group() -> None:
     events = events_of(task_for("make", width=16))
-    assert [event["event"] for event in events] == ["loaded", *(["group", *["point"] * 5, "group_done"] * 2)]
+    assert [event["event"] for event in events] == ["loaded", *(["group", *["visit"] * 5, "group_done"] * 2)]
     assert events[0]["spec"]["name"] == "mine"
     assert events[0]["facts"]["torch"] == torch.__version__
-    points = [point_from_row(event["row"]) for event in events if event["event"] == "point"]
+    visits = [Visit.from_row(event["row"]) for event in events if event["event"] == "visit"]
     parts = [("whole", -1), ("stage", 0), ("head", 0), ("stage", 1), ("head", 1)]
-    assert [(point.key.part, point.key.exit) for point in points] == parts * 2
-    assert {point.key.batch for point in points[:5]} == {1}
-    assert all(len(point.samples) == 6 and point.spec_digest == "v1" for point in points)
-    assert all(point.peak_memory_bytes > 2**20 and point.load_time_s > 0 for point in points)
-    assert all(point.evidence["protocol"] == 1 and point.evidence["reference_s"] > 0 for point in points)
+    assert [(visit.key.part, visit.key.exit) for visit in visits] == parts * 2
+    assert {visit.key.batch for visit in visits[:5]} == {1}
+    assert all(len(visit.seconds) == len(visit.reference_s) for visit in visits)
+    assert all(visit.evidence["rounds"] == 6 and visit.spec_digest == "v1" for visit in visits)
+    assert all(visit.peak_memory_bytes > 2**20 and visit.load_time_s > 0 for visit in visits)
+    assert all(visit.evidence["protocol"] == PROTOCOL and visit.evidence["running_share"] > 0 for visit in visits)
+    (spent_s, _) = [event["spent_s"] for event in events if event["event"] == "group_done"]
+    assert set(spent_s) == {"warm_up", "settling", "reference", "timed", "rest"}
 
 
 def test_parts_short_as_a_small_head_are_timed_in_loops() -> None:
     events = events_of(task_for("make", width=4, groups=((1, ()),)))
-    points = [point_from_row(event["row"]) for event in events if event["event"] == "point"]
-    assert all(point.samples.loops > 1 for point in points if point.key.part == "head")
+    visits = [Visit.from_row(event["row"]) for event in events if event["event"] == "visit"]
+    assert all(visit.loops > 1 for visit in visits if visit.key.part == "head")
 
 
 def test_parts_that_were_measured_before_are_left_out() -> None:
     done = (("whole", -1), ("stage", 0), ("stage", 1))
     events = events_of(task_for("make", groups=((2, done),)))
-    points = [point_from_row(event["row"]) for event in events if event["event"] == "point"]
-    assert [(point.key.part, point.key.exit) for point in points] == [("head", 0), ("head", 1)]
+    visits = [Visit.from_row(event["row"]) for event in events if event["event"] == "visit"]
+    assert [(visit.key.part, visit.key.exit) for visit in visits] == [("head", 0), ("head", 1)]
 
 
 def test_every_stage_gets_the_state_that_the_stages_before_it_made() -> None:
@@ -115,7 +120,11 @@ def test_a_model_that_fails_is_told_in_one_sentence(factory: str, arguments: dic
 def test_a_device_that_runs_behind_is_waited_for_after_every_call() -> None:
     log: list[str] = []
     device = Device(
-        name="cuda", synchronize=lambda: log.append("wait"), peak_memory_bytes=host_peak_memory_bytes, gemm_size=8
+        name="cuda",
+        synchronize=lambda: log.append("wait"),
+        peak_memory_bytes=host_peak_memory_bytes,
+        gemm_size=8,
+        moved_bytes=8,
     )
     call = device.finishing(lambda: log.append("call"))
     call()
@@ -127,5 +136,5 @@ def test_every_device_that_can_be_placed_can_be_measured() -> None:
     assert set(DEVICES) == set(PLACEMENTS)
 
 
-def test_the_reference_kernel_multiplies_the_same_matrices_every_time() -> None:
-    assert reference_kernel("cpu", 8)() is None
+def test_the_reference_kernel_multiplies_and_moves_the_same_numbers_every_time() -> None:
+    assert reference_kernel("cpu", 8, 64)() is None
