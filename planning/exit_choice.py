@@ -25,6 +25,7 @@ from ttamer.exits.evaluate import (
 from ttamer.exits.policies import OFFERED, POLICIES
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts
+from ttamer.planning.exit_terms import ExitTerms, whole_alone_s
 from ttamer.planning.model_choice import ModelChoice, has_records, last_exit_row
 from ttamer.planning.service_times import Paths
 from ttamer.profiles.errors import DocumentError, InputError
@@ -46,7 +47,8 @@ class OperatingPoint:
     """A model with an exit policy, and what that is worth.
 
     paths: where rows leave; None for the whole model. source: `measured` or `published`, None without accuracy.
-    drop: accuracy lost against the model's own last exit on validation records.
+    drop: accuracy lost against the model's own last exit on validation records. mean_s: of a request alone, where it
+    was asked for.
     """
 
     name: str
@@ -56,28 +58,61 @@ class OperatingPoint:
     accuracy_low: float | None = None
     source: str | None = None
     drop: float = 0.0
+    mean_s: float | None = None
 
 
 def operating_points(
-    profile: Profile, model: str, stage: Stage, choice: ModelChoice, device: str, max_drop: float
+    profile: Profile, model: str, stage: Stage, choice: ModelChoice, device: str, terms: ExitTerms
 ) -> list[OperatingPoint]:
-    """The operating points of one model: exit policies if it has records, and the last exit always.
+    """The operating points of one model that keep the terms: exit policies if it has records, and the last exit.
 
-    Raises InputError on an unknown policy kind, on records that do not fit the model or overlap.
+    Raises InputError on an unknown policy kind, on records that do not fit the model or overlap, InfeasibleError if
+    they are too few for the guarantee asked for.
     """
     kinds = allowed_kinds(stage)
     if not has_records(profile, model) or not _heads_are_measured(profile, model, device):
-        return [unrecorded_point(profile, model, choice.dataset)]
+        return _unrecorded(profile, model, choice, device, terms)
     calibration, validation = (read_records(profile, model, split) for split in ("calibration", "validation"))
     if choice.dataset not in (None, validation.dataset):
-        return [unrecorded_point(profile, model, choice.dataset)]
+        return _unrecorded(profile, model, choice, device, terms)
     refuse_overlap(calibration, validation)
     costs = measured_costs(profile, model, device)
     fitted = fit_candidates(kinds, calibration, costs)
-    evaluated = evaluate_all(fitted, validation, costs)
+    evaluated = terms.admitted(fitted, calibration, validation, costs)
     last = evaluate_all([FittedPolicy(LastExit(), model)], validation, costs)[0]
-    chosen = _thin(evaluated, last, max_drop)
-    return [_point(one, last.outcome, number, validation) for number, one in _numbered([last, *chosen])]
+    in_time = [one for one in evaluated if terms.in_time(one.outcome.mean_s)]
+    chosen = _thin(in_time, last, terms.max_drop)
+    chosen += [one for one in terms.mixed(evaluated, last, validation, costs) if one not in chosen]
+    if terms.in_time(last.outcome.mean_s) and (not terms.doubts_last_exit or last_is_among(evaluated)):
+        chosen = [last, *chosen]
+    points = [_point(one, last.outcome, number, validation) for number, one in _numbered(chosen)]
+    return [_vouched(point, one, terms, validation, len(fitted)) for point, one in zip(points, chosen, strict=True)]
+
+
+def _vouched(
+    point: OperatingPoint, one: Evaluated, terms: ExitTerms, validation: ExitRecords, settings: int
+) -> OperatingPoint:
+    """The point with what vouches for it and the number of settings it was chosen among."""
+    assurance = terms.assurance(one.fitted.policy, validation)
+    spec = point.spec.model_copy(update={"settings": settings, "assurance": assurance})
+    return replace(point, spec=spec, mean_s=one.outcome.mean_s)
+
+
+def last_is_among(evaluated: Sequence[Evaluated]) -> bool:
+    """Whether the last exit is among the candidates."""
+    return any(one.fitted.kind == LastExit.kind for one in evaluated)
+
+
+def _unrecorded(
+    profile: Profile, model: str, choice: ModelChoice, device: str, terms: ExitTerms
+) -> list[OperatingPoint]:
+    """The last exit of a model without records, if it keeps the terms."""
+    if terms.doubts_last_exit:
+        return []
+    point = unrecorded_point(profile, model, choice.dataset)
+    if terms.mean_s is not None:
+        point = replace(point, mean_s=whole_alone_s(profile, model, device))
+    return [point] if terms.in_time(point.mean_s) else []
 
 
 def allowed_kinds(stage: Stage) -> tuple[str, ...]:

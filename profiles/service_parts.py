@@ -130,6 +130,17 @@ def parse_quantile(text: str, what: str) -> float:
     return quantile
 
 
+def parse_risk(text: str, what: str) -> float:
+    """A risk between 0 and 1, both excluded: nothing measured is ever certain. Raises InputError with an example."""
+    risk = parse_fraction(text, what)
+    if not 0 < risk < 1:
+        raise InputError(
+            f"{what} {text!r} must lie between 0% and 100%: no number of samples rules out every failure",
+            remedy="write it like 1% or 0.01",
+        )
+    return risk
+
+
 def limits_content(limits: Limits) -> dict[str, Any]:
     """The limits as a service file has them."""
     content: dict[str, Any] = {name: getattr(limits, name, None) for name in FileLimits.model_fields}
