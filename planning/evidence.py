@@ -106,7 +106,7 @@ def _mean_doubts(
 
 def _risk_doubts(plan: Plan, spec: PolicySpec, validation: ExitRecords | None) -> Iterator[str]:
     service = plan.service
-    if service.risk is None or (spec.kind == LastExit.kind and service.risk_of != Risk.ERROR):
+    if service.risk is None or (spec.kind == LastExit.kind and Risk(service.risk_of) is not Risk.ERROR):
         return  # the last exit never answers otherwise than itself
     asked, stated = f"{service.risk_of} of at most {service.risk:g}", spec.assurance
     if stated is None or validation is None:

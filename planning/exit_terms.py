@@ -5,14 +5,13 @@ lies. A guarantee is given before anything is chosen, to a whole sequence of pol
 program then chooses among them holds with the stated confidence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from ttamer.exits.choosing import fastest_of, most_accurate_of
 from ttamer.exits.evaluate import ROUNDING, Evaluated, FittedPolicy, evaluate_all
 from ttamer.exits.guarantee import Risk, certified, failures_of
-from ttamer.exits.mixture import Mixture
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts, Policy
 from ttamer.planning.model_choice import ModelChoice, has_records
@@ -127,10 +126,8 @@ def leaves_early(stage: Stage) -> bool:
 
 def kinds_in(spec: PolicySpec) -> tuple[str, ...]:
     """The kind of a policy, of a mixture those of its two policies."""
-    if spec.kind != Mixture.kind:
-        return (spec.kind,)
-    policy = Mixture.from_params(spec.params)
-    return policy.first.kind, policy.second.kind
+    parts = [spec.params[name] for name in ("first", "second") if isinstance(spec.params.get(name), Mapping)]
+    return tuple(str(part.get("kind")) for part in parts) or (spec.kind,)
 
 
 def whole_alone_s(profile: Profile, model: str, device: str) -> float:
