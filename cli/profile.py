@@ -23,7 +23,7 @@ DEFAULT_BATCHES, QUICK_BATCHES = "1,2,4,8", "1,4"
 def run(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Names (resnet18, resnet20, bert-mini, ...) or Hugging Face folders."),
+        typer.Argument(metavar="MODEL", help="Names (resnet18, bert-mini+bf16, ...) or Hugging Face folders."),
     ] = None,
     batches: Annotated[
         str | None, typer.Option(metavar="N,N", help="Batch sizes; default 1,2,4,8 (quick 1,4).")
@@ -43,7 +43,11 @@ def run(
         int | None, typer.Option(metavar="PIXELS", min=8, help="Side of images in pixels; default: the model's.")
     ] = None,
     tokens: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Length of texts in tokens; default 128.")
+        str | None, typer.Option(metavar="N,N", help="Length of texts in tokens, or a list of them; default 128.")
+    ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="MODULE:FUNCTION", help="A function that returns (module, example input)."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
     remeasure: Annotated[
@@ -85,7 +89,7 @@ def run(
 
     Example: ttamer profile resnet18 bert-mini --quick
     """
-    from ttamer.cli.models import choose_model, existing_profile
+    from ttamer.cli.models import choose_model, choose_own_model, existing_profile
     from ttamer.profiles.errors import InputError
     from ttamer.profiles.shelf import profile_folder, profile_option
     from ttamer.profiling.sweep import plan_sweep, run_sweep
@@ -120,10 +124,13 @@ def run(
         )
     folder = profile_folder(profile)
     known = existing_profile(folder)
+    lengths = () if tokens is None else integers(tokens, "--tokens")
+    if len(lengths) > 1:
+        models, lengths = [f"{name}+{length}tokens" for name in models or DEFAULT_MODELS for length in lengths], ()
     chosen = [
-        choose_model(name, known, weights=weights, head=head, size=size, tokens=tokens)
-        for name in models or DEFAULT_MODELS
-    ]
+        choose_model(name, known, weights=weights, head=head, size=size, tokens=lengths[0] if lengths else None)
+        for name in models or (() if own else DEFAULT_MODELS)
+    ] + [choose_own_model(function) for function in own or ()]
     verdicts = names(remeasure, "--remeasure", "contended,noisy")
     if verdicts and known:
         batches, cores, quick = _as_before(known, {choice.name for choice in chosen}, batches, cores, quick)
@@ -147,7 +154,7 @@ def run(
     measured = _with_published_accuracy(measured, folder)
     if format is Format.TABLE:
         print_measured(measured, [choice.name for choice in chosen])
-        print(surfaces.plot(measured, [choice.name for choice in chosen]))
+        render.block(surfaces.plot(measured, [choice.name for choice in chosen]))
         _say_doubts(measured, [choice.name for choice in chosen])
         render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{profile_option(folder)}")
     else:
@@ -178,7 +185,6 @@ def _request(
     quick: bool,
     remeasure: tuple[str, ...],
 ) -> "SweepRequest":
-    from ttamer.cli.models import FACTORY
     from ttamer.profiling.budgets import BUDGETS
     from ttamer.profiling.machine import allowed_cpus
     from ttamer.profiling.request import ModelRequest, SweepRequest
@@ -190,7 +196,7 @@ def _request(
         name=name,
         models=tuple(
             ModelRequest(
-                name=c.name, source=TargetSource(factory=FACTORY, arguments=c.arguments, identity=c.identity())
+                name=c.name, source=TargetSource(factory=c.factory, arguments=c.arguments, identity=c.identity())
             )
             for c in chosen
         ),

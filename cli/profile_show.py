@@ -36,7 +36,7 @@ def run(
     if profile.latency:
         print_measured(profile, models)
         surfaces.print_fits(surfaces.fitted(profile, models))
-        print(surfaces.plot(profile, models))
+        render.block(surfaces.plot(profile, models))
     if profile.imported:
         print_imported(profile)
     _print_accuracy(profile)

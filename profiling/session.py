@@ -155,7 +155,7 @@ def _measure(
     disturbance = after.evidence_since(before, len(task.cpus))
     peak_memory_bytes = DEVICES[task.device].peak_memory_bytes()
     return [
-        _point(part, task, batch, timings, disturbance, peak_memory_bytes, loaded.load_time_s) for part in timings.parts
+        _point(part, task, batch, timings, disturbance, peak_memory_bytes, loaded) for part in timings.parts
     ]
 
 
@@ -166,7 +166,7 @@ def _point(
     group: GroupTimings,
     disturbance: Mapping[str, float],
     peak_memory_bytes: int,
-    load_time_s: float,
+    loaded: LoadedTarget,
 ) -> LatencyPoint:
     samples = part.samples()
     evidence = evidence_of(samples, part.timings, group.reference, task.cores, task.device) | dict(disturbance)
@@ -177,13 +177,13 @@ def _point(
             part=part.part,
             exit=part.exit,
             device=task.device,
-            dtype="float32",
+            dtype=loaded.spec.dtype,
             batch=batch,
             cores=task.cores,
         ),
         samples=samples,
         peak_memory_bytes=peak_memory_bytes,
-        load_time_s=load_time_s,
+        load_time_s=loaded.load_time_s,
         verdict=judge(evidence),
         evidence=evidence,
         spec_digest=task.identity,
