@@ -13,11 +13,11 @@ from typing import Literal
 import pyarrow as pa
 
 from ttamer.planning.conflict import with_limits
-from ttamer.planning.remarks import counted
+from ttamer.planning.naming import in_short
 from ttamer.planning.two_digits import first_that, step_above, step_below, two_digits
 from ttamer.planning.what_if import WhatIf
 from ttamer.profiles.documents import envelope, write_table
-from ttamer.profiles.plan import Group, Plan
+from ttamer.profiles.plan import Plan
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.service import Service, Weights
 
@@ -158,13 +158,6 @@ def write_frontier(path: Path, plans: Sequence[Plan], axis: Axis, provenance: Pr
     table = pa.Table.from_pylist(rows, schema=FRONTIER_SCHEMA)
     write_table(path, table, envelope(FORMAT, VERSION, provenance) | {"axis": axis})
     return path
-
-
-def in_short(group: Group) -> str:
-    """A replica group in a few words, such as `small/last-exit (1 core, batch 8) x 2`."""
-    where = "" if group.pool in ("", group.device) else f" of {group.pool}"
-    cores = counted(group.cores, group.device)
-    return f"{group.policy} ({cores}{where}, batch {group.batch}) x {group.replicas}"
 
 
 FRONTIER_SCHEMA = pa.schema({
