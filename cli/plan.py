@@ -8,6 +8,7 @@ import typer
 
 from ttamer.cli import render
 from ttamer.cli.demand import Asked, Options, asked_for
+from ttamer.cli.evidence import evidence_lines
 from ttamer.cli.options import Format, FormatOption, ProfileName
 from ttamer.cli.pareto import ParetoAxis, sweep
 from ttamer.cli.placing import placed
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.profile import Profile
     from ttamer.profiles.service import Service
+
+
+class RiskOf(StrEnum):
+    """What a guarantee rules out."""
+
+    DISAGREEMENT = "disagreement"
+    HARM = "harm"
+    ERROR = "error"
 
 
 class Objective(StrEnum):
@@ -47,6 +56,19 @@ def run(
     ] = None,
     max_drop: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Most accuracy an exit policy may lose; default 100%.")
+    ] = None,
+    mean_latency: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Most mean time of a request alone, with any policy.")
+    ] = None,
+    risk: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Offer only policies that are guaranteed to fail no more often, like 1%."),
+    ] = None,
+    confidence: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="How sure that guarantee must be; default 95%.")
+    ] = None,
+    risk_of: Annotated[
+        RiskOf | None, typer.Option(help="What a failure is; default: disagreement with the last exit.")
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="D,D", help="Where the models run: cpu, cuda or cpu,cuda; default cpu.")
@@ -137,6 +159,7 @@ def run(
         )
     measured = read_profile(find_profile(profile))
     options = Options(
+        mean_latency=mean_latency, risk=risk, confidence=confidence, risk_of=risk_of,
         slo=slo, rate=rate, quantile=quantile, models=models, policies=policies, objective=objective,
         accuracy_floor=accuracy_floor, max_drop=max_drop, cost_weight=cost_weight, cores=cores, devices=devices,
         price=price, budget=budget, memory=memory, mix=mix, device=device, headroom=headroom, interpolate=interpolate,
@@ -210,6 +233,8 @@ def _print(plan: "Plan", service: "Service") -> None:
     )
     if plan.solve.status == "time-limited" or service.gap:
         print(f"Gap: the objective is {plan.solve.objective:.6g}, and no plan's is above {plan.solve.bound:.6g}")
+    for line in evidence_lines(plan):
+        print(line)
     for note in plan.notes:
         print(f"Note: {note}")
 
@@ -225,7 +250,8 @@ def _goal(service: "Service") -> str:
 
 def _counted(service: "Service") -> str:
     """What replicas are counted in."""
-    return {("cpu",): "cores", ("cuda",): "devices"}.get(service.devices(), "cores/devices")
+    units = {"cpu": "cores", "cuda": "devices"}
+    return "/".join(units[device] for device in service.devices())
 
 
 def _cost(plan: "Plan", service: "Service") -> str:

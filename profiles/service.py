@@ -11,6 +11,7 @@ Weight = Annotated[float, Field(ge=0, le=LARGEST)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Memory = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Device = Literal["cpu", "cuda"]
+PoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]  # a label of Kubernetes
 TIME_LIMIT_S = 30.0  # of a solver
 
 
@@ -86,7 +87,7 @@ class Pool(Document):
     None where there is no limit.
     """
 
-    name: str = Field(min_length=1)
+    name: PoolName
     device: Device = "cpu"
     cores: Count | None = None
     memory_bytes: Memory | None = None
