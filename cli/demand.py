@@ -31,6 +31,10 @@ class Options:
     objective: str | None = None
     accuracy_floor: str | None = None
     max_drop: str | None = None
+    mean_latency: str | None = None
+    risk: str | None = None
+    confidence: str | None = None
+    risk_of: str | None = None
     cost_weight: float | None = None
     cores: int | None = None
     devices: int | None = None
@@ -86,12 +90,13 @@ def asked_for(file: Path | None, options: Options, profile: "Profile") -> Asked:
 
 def _given(options: Options) -> dict[tuple[str, ...], Any]:
     """What the options put where in a service file, checked so that a wrong one is named as it was typed."""
-    from ttamer.profiles.service_parts import parse_quantile
+    from ttamer.profiles.service_parts import parse_quantile, parse_risk
     from ttamer.profiles.units import parse_bytes, parse_duration_s, parse_fraction, parse_rate_rps
 
     checks: dict[str, Callable[[str, str], Any]] = {
         "slo": parse_duration_s, "rate": parse_rate_rps, "memory": parse_bytes, "accuracy_floor": parse_fraction,
         "max_drop": parse_fraction, "headroom": parse_fraction, "quantile": parse_quantile,
+        "mean_latency": parse_duration_s, "risk": parse_risk, "confidence": parse_quantile,
         "network": parse_duration_s, "request_size": parse_bytes, "time_limit": parse_duration_s,
         "gap": parse_fraction, "base_allocation": parse_rate_rps,
     }  # fmt: skip
@@ -102,7 +107,8 @@ def _given(options: Options) -> dict[tuple[str, ...], Any]:
     found: dict[tuple[str, ...], Any] = {
         (name,): getattr(options, name)
         for name in (
-            "slo", "rate", "quantile", "objective", "accuracy_floor", "max_drop", "mix", "headroom", "interpolate",
+            "slo", "rate", "quantile", "objective", "accuracy_floor", "max_drop",
+            "mean_latency", "risk", "confidence", "risk_of", "mix", "headroom", "interpolate",
             "time_limit", "gap",
         )
     }  # fmt: skip
