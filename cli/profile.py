@@ -1,19 +1,20 @@
 """`ttamer profile`: measure latency by batch size and cores, stage by stage."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ttamer.cli import render, surfaces
+from ttamer.cli.measured import print_measured, rows_of, say_doubts
 from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, integers, names
 from ttamer.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
     from ttamer.cli.models import ModelChoice
-    from ttamer.profiles.profile import LatencyPoint, Profile
+    from ttamer.profiles.profile import Profile
     from ttamer.profiling.request import SweepEvent, SweepPlan, SweepRequest
 
 DEFAULT_MODELS = ("resnet18", "resnet34", "resnet50", "bert-mini")
@@ -50,6 +51,9 @@ def run(
         typer.Option("--model", metavar="MODULE:FUNCTION", help="A function that returns (module, example input)."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
+    replicas: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Measure so many replicas side by side, and nothing else.")
+    ] = None,
     remeasure: Annotated[
         str | None,
         typer.Option(metavar="V,V", help="Measure points of these verdicts again: noisy, contended, throttled, ok."),
@@ -131,6 +135,14 @@ def run(
         choose_model(name, known, weights=weights, head=head, size=size, tokens=lengths[0] if lengths else None)
         for name in models or (() if own else DEFAULT_MODELS)
     ] + [choose_own_model(function) for function in own or ()]
+    if replicas is not None:
+        from ttamer.cli import replicas as side_by_side
+
+        side_by_side.run(
+            chosen, folder, replicas=integers(replicas, "--replicas"), batches=integers(batches or "1", "--batches"),
+            cores=integers(cores or "1", "--cores"), device=device.value, quick=quick, format=format,
+        )  # fmt: skip
+        return
     verdicts = names(remeasure, "--remeasure", "contended,noisy")
     if verdicts and known:
         batches, cores, quick = _as_before(known, {choice.name for choice in chosen}, batches, cores, quick)
@@ -155,7 +167,7 @@ def run(
     if format is Format.TABLE:
         print_measured(measured, [choice.name for choice in chosen])
         render.block(surfaces.plot(measured, [choice.name for choice in chosen]))
-        _say_doubts(measured, [choice.name for choice in chosen])
+        say_doubts(measured, [choice.name for choice in chosen])
         render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{profile_option(folder)}")
     else:
         render.document({"rows": rows_of(measured, [choice.name for choice in chosen])}, format)
@@ -240,57 +252,3 @@ def _with_published_accuracy(profile: "Profile", folder: Path) -> "Profile":
         row for model in profile.models for row in published_accuracy(model) if (row.model, row.source) not in known
     ]
     return write_profile(folder, replace(profile, accuracy=(*profile.accuracy, *rows))) if rows else profile
-
-
-def _whole_points(profile: "Profile", models: list[str]) -> "list[LatencyPoint]":
-    points = [point for point in profile.latency if point.key.part == "whole" and point.key.model in models]
-    return sorted(points, key=lambda p: (models.index(p.key.model), p.key.device, p.key.cores, p.key.batch))
-
-
-def rows_of(profile: "Profile", models: list[str]) -> list[Mapping[str, object]]:
-    """The whole-model points as data."""
-    return [
-        {
-            **asdict(point.key),
-            "median_s": point.samples.median_s(),
-            "slowest_s": max(point.samples.seconds),
-            "samples": len(point.samples),
-            "peak_memory_bytes": point.peak_memory_bytes,
-            "load_time_s": point.load_time_s,
-            "verdict": point.verdict,
-        }
-        for point in _whole_points(profile, models)
-    ]
-
-
-def print_measured(profile: "Profile", models: list[str]) -> None:
-    """Print the whole-model points as a table, and the accuracies that others published."""
-    rows = []
-    for point in _whole_points(profile, models):
-        median_s, (low_s, high_s) = point.samples.median_s(), point.samples.interval_s(0.5)
-        rows.append((
-            point.key.model, str(point.key.cores), str(point.key.batch), render.seconds(median_s),
-            render.seconds_between(low_s, high_s), render.seconds(max(point.samples.seconds)),
-            str(len(point.samples)), render.rate(point.key.batch / median_s),
-            render.mebibytes(point.peak_memory_bytes), point.verdict,
-        ))  # fmt: skip
-    columns = ("model", "cores", "batch", "median", "95 % interval", "slowest", "n", "throughput", "memory", "verdict")
-    spare = ("slowest", "n", "memory", "95 % interval", "throughput")
-    cpu = profile.machine.facts.get("cpu") or "this machine"
-    render.table(columns, rows, title=f"Profile {profile.name!r} on {cpu}", spare=spare)
-    for row in profile.accuracy:
-        if row.model in models and row.source == "published":
-            print(f"{row.model}: {render.percent(row.accuracy, 2)} on {row.dataset} ({row.source})")
-
-
-def _say_doubts(profile: "Profile", models: list[str]) -> None:
-    """On stderr, how many points were disturbed, and how to measure just those again."""
-    from ttamer.profiles.shelf import remeasuring
-
-    points = [point for point in profile.latency if point.key.model in models]
-    for verdict, cause in (("contended", "other programs used the cores"), ("throttled", "the quota held it back")):
-        doubted = [point for point in points if point.verdict == verdict]
-        if doubted:
-            again = remeasuring({point.key.model for point in doubted}, verdict, profile.require_folder())
-            share = f"{len(doubted):,} of {render.count(len(points), 'point')}"
-            render.say(f"{share} {verdict}: {cause}; when the machine is quiet: {again}")

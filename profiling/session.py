@@ -18,6 +18,7 @@ from ttamer.profiles.profile import WHOLE, LatencyPoint, ModelSpec, PointKey
 from ttamer.profiles.shelf import point_row
 from ttamer.profiling.budgets import PROTOCOL, Budget
 from ttamer.profiling.clock import time_calls
+from ttamer.profiling.cold import forget
 from ttamer.profiling.devices import DEVICES, Device
 from ttamer.profiling.interference import read_interference
 from ttamer.profiling.reference import reference_kernel
@@ -43,7 +44,7 @@ MODEL_FAILURES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedTarget:
-    """A target ready to be measured; load_time_s runs from building it to its first answer."""
+    """A target ready to be measured; load_time_s runs from its files, cold, to its first answer."""
 
     target: Target
     spec: ModelSpec
@@ -82,6 +83,7 @@ def factory_of(task: Task) -> Callable[..., Any]:
 def load_target(task: Task) -> LoadedTarget:
     """The target a task names. Raises InputError if it cannot be imported, built or run."""
     factory = factory_of(task)
+    forget(task.arguments.values())
     start_s = time.perf_counter()
     with clear_failures(task.model, "it was built"):
         target: Target = factory(**task.arguments, device=task.device)
@@ -154,9 +156,7 @@ def _measure(
     after = read_interference(task.cpus, time.monotonic())
     disturbance = after.evidence_since(before, len(task.cpus))
     peak_memory_bytes = DEVICES[task.device].peak_memory_bytes()
-    return [
-        _point(part, task, batch, timings, disturbance, peak_memory_bytes, loaded) for part in timings.parts
-    ]
+    return [_point(part, task, batch, timings, disturbance, peak_memory_bytes, loaded) for part in timings.parts]
 
 
 def _point(
