@@ -7,7 +7,7 @@ Axes: K exits.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ SUFFIX_STARTS = (0.0, 0.25, 0.5, 0.75)  # of the depth; early heads are the weak
 STRIDES = (1, 2, 4)  # neighbouring exits say almost the same, and each costs its head
 # Accuracy, against the last exit's, from which on an exit may be the last one in use.
 SHORTFALLS = (0.03, 0.01, 0.0)
+MOST_OF_A_MEMBER = 4  # heads of one model in a cascade: with more, the sets of all models together become too many
 
 
 def require_ascending(heads: Sequence[int], kind: str) -> None:
@@ -43,9 +44,24 @@ def head_mask(heads: Sequence[int], exits: int) -> NDArray[np.bool_]:
 
 def head_choices(calibration: ExitRecords) -> list[Heads]:
     """Sets of two or more active heads worth trying: each ends at a deep enough exit and is thinned from there."""
-    ends = ends_of(calibration.accuracy_K())
-    choices = dict.fromkeys(heads for end in ends for heads in thinned_to(end))
+    if len(calibration.starts) > 1:
+        return cascade_choices(calibration.accuracy_K(), calibration.starts)
+    choices = dict.fromkeys(heads for end in ends_of(calibration.accuracy_K()) for heads in thinned_to(end))
     return [heads for heads in choices if len(heads) > 1]
+
+
+def cascade_choices(accuracy_K: Floats, starts: Sequence[int]) -> list[Heads]:
+    """Sets of heads of a cascade: of its first and last model some, of those between the last or none."""
+    spans = list(pairwise((*starts, len(accuracy_K))))
+    options: list[list[Heads]] = []
+    for place, (low, high) in enumerate(spans):
+        ends = ends_of(accuracy_K[low:high])
+        if 0 < place < len(spans) - 1:
+            own = [(), (ends[0],)]
+        else:
+            own = [heads for end in ends for heads in [(end,), *thinned_to(end)] if len(heads) <= MOST_OF_A_MEMBER]
+        options.append([tuple(low + head for head in heads) for heads in dict.fromkeys(own)])
+    return [sum(chosen, ()) for chosen in product(*options)]
 
 
 def ends_of(accuracy_K: Floats) -> list[int]:

@@ -33,14 +33,10 @@ def replay(policy: Policy, records: ExitRecords, costs: ExitCosts) -> Replay:
     decision = policy.decide(records)
     heads_K = policy.heads_K(records.exits)
     answer_N = records.prediction_NK[np.arange(records.samples), decision.answer_N]
-    if decision.evaluated_NK is None:
-        seconds_N = costs.path_s_K(heads_K)[decision.stop_N]
-    else:
-        seconds_N = np.cumsum(costs.stage_s_K)[decision.stop_N] + decision.evaluated_NK @ costs.head_s_K
     return Replay(
         stop_N=decision.stop_N,
         right_N=np.asarray(answer_N == records.label_N),
         agrees_N=np.asarray(answer_N == records.prediction_NK[:, -1]),
         recalled_N=np.asarray(decision.answer_N < decision.stop_N),
-        seconds_N=np.asarray(seconds_N, dtype=np.float64),
+        seconds_N=costs.seconds_N(decision, heads_K),
     )
