@@ -67,10 +67,12 @@ def kept_exits(text: str | None) -> tuple[int, ...] | None:
 
 
 def _is_path(records: str) -> bool:
-    from ttamer.exits.record_importers import IMPORTERS
+    """Whether records lie at a path rather than in a profile under a model's name."""
     from ttamer.exits.record_sources import own_records
 
-    return records.partition(":")[0] in IMPORTERS or Path(records).exists() or bool(own_records(Path(records)))
+    path = Path(records)
+    looks_it = ":" in records or len(path.parts) > 1 or path.suffix in (".csv", ".npz", ".parquet")
+    return looks_it or path.exists() or bool(own_records(path))
 
 
 def _given(wish: Wish) -> "tuple[RecordSource, GivenCosts]":

@@ -33,7 +33,8 @@ class Found(Document):
 
     drop: accuracy lost against the last exit. saved: share of the last exit's mean time. throughput: how much more one
     server answers if it stops where the answer leaves (0.5 is half as much again); nothing is gained if it runs on.
-    recalled: share answered by an exit before the one that stopped. stop_share: of each exit.
+    recalled: share answered by an exit before the one that stopped. stop_share: of each exit. behind: how much more of
+    the last exit's mean time the choice saves, None where nothing could be chosen.
     """
 
     accuracy: Measure
@@ -45,6 +46,7 @@ class Found(Document):
     saved: Measure
     throughput: Measure
     recalled: Measure
+    behind: Measure | None = None
     stop_share: tuple[float, ...]
 
 
@@ -116,8 +118,9 @@ def _flat(row: Row) -> dict[str, Any]:
     flat: dict[str, Any] = {"policy": row.policy, "role": row.role}
     if row.found is not None:
         for name in MEASURES:
-            measure: Measure = getattr(row.found, name)
-            flat |= {name: measure.value, f"{name}_low": measure.low, f"{name}_high": measure.high}
+            measure: Measure | None = getattr(row.found, name)
+            if measure is not None:
+                flat |= {name: measure.value, f"{name}_low": measure.low, f"{name}_high": measure.high}
         flat["stop_share"] = list(row.found.stop_share)
     if row.expected is not None:
         expected = row.expected

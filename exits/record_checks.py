@@ -18,7 +18,8 @@ def refuse_unusable(*splits: ExitRecords) -> None:
         refuse_one_exit(records.exits, what)
         if records.model != first.model or records.exits != first.exits:
             raise InputError(
-                f"{what} have {records.exits} exits, the {first.split} records of {first.model!r} have {first.exits}",
+                f"{what} with {records.exits} exits and the {first.split} records of {first.model!r} with "
+                f"{first.exits} are not of one model",
                 remedy="give splits of the same model",
             )
     refuse_one_class(np.concatenate([records.label_N for records in splits]), f"the records of {first.model!r}")

@@ -47,9 +47,7 @@ def compare_policies(
     chosen = _chosen(calibration, validation, costs, max_drop, caution, kinds)
     policies = {name: one.fitted for name, one in chosen.items() if one is not None}
     bounds = {name: FittedPolicy(oracle(), test.model) for name, oracle in ORACLES.items()}
-    found = dict(
-        zip([*policies, *bounds], _found([*policies.values(), *bounds.values()], test, costs, seed), strict=True)
-    )
+    found = _found(policies | bounds, test, costs, seed)
     rows = []
     for name in (*chosen, *bounds):
         fitted = policies.get(name)
@@ -90,26 +88,35 @@ def _role(name: str) -> Role:
     return "bound" if name in ORACLES else "chosen" if name == CHOSEN else "policy"
 
 
-def _found(policies: Sequence[FittedPolicy], test: ExitRecords, costs: ExitCosts, seed: int) -> list[Found]:
+def _found(policies: Mapping[str, FittedPolicy], test: ExitRecords, costs: ExitCosts, seed: int) -> dict[str, Found]:
     """What each policy does, with intervals; the last exit is resampled along with all of them."""
-    for fitted in policies:
+    for fitted in policies.values():
         fitted.check_unseen(test)
-    replays = [replay(policy, test, costs) for policy in (LastExit(), *(fitted.policy for fitted in policies))]
+    replays = [replay(policy, test, costs) for policy in (LastExit(), *(one.policy for one in policies.values()))]
     values_NC = np.concatenate([_quantities(one) for one in replays], axis=1)
     resampled = Bootstrap.of(values_NC, seed).resampled(range(0, values_NC.shape[1], WIDTH), QUANTILES)
-    return [_found_of(replays[0], replays[i], i, resampled, test.exits) for i in range(1, len(replays))]
+    chosen = [*policies].index(CHOSEN) + 1 if CHOSEN in policies else None
+    return {
+        name: _found_of(replays, place, chosen, resampled, test.exits) for place, name in enumerate(policies, start=1)
+    }
 
 
 def _quantities(one: Replay) -> Floats:
     return np.stack([one.seconds_N, one.right_N, one.agrees_N, one.recalled_N], axis=1).astype(np.float64)
 
 
-def _found_of(last: Replay, one: Replay, place: int, resampled: Resampled, exits: int) -> Found:
+def _found_of(replays: Sequence[Replay], place: int, chosen: int | None, resampled: Resampled, exits: int) -> Found:
+    """The numbers of the policy at a place; the last exit stands at place 0. chosen: where the choice stands."""
+    last, one = replays[0], replays[place]
     seconds_R, right_R, agrees_R, recalled_R = resampled.means_RC[:, WIDTH * place : WIDTH * (place + 1)].T
     last_s_R, last_right_R = resampled.means_RC[:, :2].T
     mean_s, last_s = float(one.seconds_N.mean()), float(last.seconds_N.mean())
     accuracy = float(one.right_N.mean())
     p50_s, p99_s = np.quantile(one.seconds_N, QUANTILES, method="inverted_cdf").tolist()
+    behind = None
+    if chosen is not None:
+        more_R = (seconds_R - resampled.means_RC[:, WIDTH * chosen]) / last_s_R
+        behind = _measure((mean_s - float(replays[chosen].seconds_N.mean())) / last_s, more_R)
     return Found(
         accuracy=_measure(accuracy, right_R),
         drop=_measure(float(last.right_N.mean()) - accuracy, last_right_R - right_R),
@@ -120,6 +127,7 @@ def _found_of(last: Replay, one: Replay, place: int, resampled: Resampled, exits
         saved=_measure(1 - mean_s / last_s, 1 - seconds_R / last_s_R),
         throughput=_measure(last_s / mean_s - 1, last_s_R / seconds_R - 1),
         recalled=_measure(float(one.recalled_N.mean()), recalled_R),
+        behind=behind,
         stop_share=tuple((np.bincount(one.stop_N, minlength=exits) / len(one.stop_N)).tolist()),
     )
 

@@ -110,10 +110,13 @@ def one_exit(records: ExitRecords) -> ExitRecords:
             "the records of 'toy' hold one class only, 1",
         ),
         (lambda ones: ones | {"test": replace(ones["validation"], split="test")}, "validation and test share 500"),
-        (lambda ones: ones | {"test": replace(ones["test"], model="other")}, "have 6 exits, the calibration records"),
+        (
+            lambda ones: ones | {"test": replace(ones["test"], model="other")},
+            "of 'other' with 6 exits and the calibration",
+        ),
         (
             lambda ones: ones | {"test": plausible_records(2, 50, 5, split="test", first=90_000)},
-            "test records of 'toy' have 5 exits, the calibration records of 'toy' have 6",
+            "test records of 'toy' with 5 exits and the calibration records of 'toy' with 6 are not",
         ),
     ],
 )
