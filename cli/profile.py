@@ -51,6 +51,9 @@ def run(
         typer.Option("--model", metavar="MODULE:FUNCTION", help="A function that returns (module, example input)."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Measure half the grid: where a fitted surface is least certain.")
+    ] = False,
     replicas: Annotated[
         str | None, typer.Option(metavar="N,N", help="Measure so many replicas side by side, and nothing else.")
     ] = None,
@@ -96,6 +99,7 @@ def run(
     from ttamer.cli.models import choose_model, choose_own_model, existing_profile
     from ttamer.profiles.errors import InputError
     from ttamer.profiles.shelf import profile_folder, profile_option
+    from ttamer.profiling.adaptive import design_of, run_adaptive_sweep
     from ttamer.profiling.sweep import plan_sweep, run_sweep
 
     if predict_only:
@@ -155,12 +159,20 @@ def run(
         quick,
         verdicts,
     )
+    if adaptive and dry_run:
+        design = design_of(request)
+        render.say(f"{design.count} of {len(design.grid)} settings of each model, chosen while they are measured")
+        return
     if dry_run:
         _print_sweep(plan_sweep(request, folder), format)
         return
     failures: list[str] = []
     with progress("profiling") as advance:
-        measured = run_sweep(request, folder, on_event=_follow(advance, failures))
+        follow = _follow(advance, failures)
+        if adaptive:
+            measured = run_adaptive_sweep(request, lambda wave: run_sweep(wave, folder, on_event=follow))
+        else:
+            measured = run_sweep(request, folder, on_event=follow)
     for failure in failures:
         render.say(failure)
     measured = _with_published_accuracy(measured, folder)

@@ -84,7 +84,8 @@ def load(function: str, *, name: str, folder: str = "", device: str = "cpu") -> 
 def logits_of(answer: Any) -> Tensor:
     """The logits in an answer: itself, its attribute `logits` (as transformers returns), or its first part."""
     logits = getattr(answer, "logits", answer)
-    return logits[0] if isinstance(logits, tuple) else logits
+    first: Tensor = logits[0] if isinstance(logits, tuple) else logits
+    return first
 
 
 def _call(function: str, folder: str) -> tuple[nn.Module, Any]:

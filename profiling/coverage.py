@@ -53,10 +53,10 @@ def plan_from(request: SweepRequest, coverage: Coverage) -> SweepPlan:
     todo: list[Cell] = []
     finished: list[PointKey] = []
     for model in request.models:
-        keys = [key for key in coverage.finished(request, model) if _is_asked(key, request)]
+        keys = [key for key in coverage.finished(request, model) if request.asks_for(key.batch, key.cores)]
         finished += keys
         for cores in sorted(request.cores):
-            for batch in sorted(request.batches):
+            for batch in sorted(size for size in request.batches if request.asks_for(size, cores)):
                 done = tuple((key.part, key.exit) for key in keys if (key.cores, key.batch) == (cores, batch))
                 cell = Cell(
                     model=model.name, cores=cores, batch=batch, done=done, parts=_parts(coverage.models.get(model.name))
@@ -88,7 +88,3 @@ def parts_of(spec: ModelSpec) -> list[tuple[str, int]]:
 
 def _parts(spec: ModelSpec | None) -> int:
     return PARTS_GUESS if spec is None else len(parts_of(spec))
-
-
-def _is_asked(key: PointKey, request: SweepRequest) -> bool:
-    return key.cores in request.cores and key.batch in request.batches

@@ -24,6 +24,7 @@ class SweepRequest:
     """Every model at every batch size and core count on one device.
 
     name: of the profile. remeasure: verdicts of points in the profile that are measured again.
+    settings: the (batch, cores) of the grid that are measured; None for all.
     Raises InputError on an empty or repeated list, a batch or core count below 1, an unknown verdict or device.
     """
 
@@ -34,6 +35,7 @@ class SweepRequest:
     device: str = "cpu"
     budget: Budget = BUDGETS["default"]
     remeasure: tuple[str, ...] = ()
+    settings: frozenset[tuple[int, int]] | None = None
 
     def __post_init__(self) -> None:
         for field in ("models", "batches", "cores", "remeasure"):
@@ -46,6 +48,11 @@ class SweepRequest:
         lookup(PLACEMENTS, self.device, "device")
         for verdict in self.remeasure:
             lookup(dict.fromkeys(VERDICTS), verdict, "verdict")
+
+    def asks_for(self, batch: int, cores: int) -> bool:
+        """Whether the sweep measures this setting."""
+        in_grid = batch in self.batches and cores in self.cores
+        return in_grid and (self.settings is None or (batch, cores) in self.settings)
 
     def check_on(self, machine: Machine) -> None:
         """Raise InputError if the machine cannot place one of the core counts."""
