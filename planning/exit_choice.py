@@ -1,8 +1,6 @@
 """Which exit policies are worth being columns of the program: a handful of operating points of every model.
 
-Policies are fitted on calibration records and chosen on validation records. Of all settings of all kinds, the
-fastest at each of a few tolerated drops of accuracy survives, one that clearly beats the last exit, and the last
-exit always.
+Policies are fitted on calibration records and chosen on validation records, as the service's terms for them say.
 
 Axes: K exits.
 """
@@ -19,7 +17,6 @@ from ttamer.exits.evaluate import (
     evaluate,
     evaluate_all,
     fit_candidates,
-    pareto,
     refuse_overlap,
 )
 from ttamer.exits.policies import OFFERED, POLICIES
@@ -37,7 +34,6 @@ from ttamer.profiles.registry import unknown_name
 from ttamer.profiles.service import Stage
 from ttamer.profiles.shelf import records_path
 
-DROPS = (0.0, 0.005, 0.01, 0.02, 0.05)  # of accuracy against the last exit: one operating point at each, if allowed
 Z_95_UPPER = 1.6448536269514722  # one-sided 95 %, normal
 ROUNDING = 1e-9  # far below one sample of any split
 
@@ -80,11 +76,9 @@ def operating_points(
     fitted = fit_candidates(kinds, calibration, costs)
     evaluated = terms.admitted(fitted, calibration, validation, costs)
     last = evaluate_all([FittedPolicy(LastExit(), model)], validation, costs)[0]
-    in_time = [one for one in evaluated if terms.in_time(one.outcome.mean_s)]
-    chosen = _thin(in_time, last, terms.max_drop)
-    chosen += [one for one in terms.mixed(evaluated, last, validation, costs) if one not in chosen]
-    if terms.in_time(last.outcome.mean_s) and (not terms.doubts_last_exit or last_is_among(evaluated)):
-        chosen = [last, *chosen]
+    is_sound = not terms.doubts_last_exit or any(one.fitted.kind == LastExit.kind for one in evaluated)
+    chosen = [last] if is_sound and terms.in_time(last.outcome.mean_s) else []
+    chosen += terms.chosen(evaluated, last, calibration, validation, costs)
     points = [_point(one, last.outcome, number, validation) for number, one in _numbered(chosen)]
     return [_vouched(point, one, terms, validation, len(fitted)) for point, one in zip(points, chosen, strict=True)]
 
@@ -96,11 +90,6 @@ def _vouched(
     assurance = terms.assurance(one.fitted.policy, validation)
     spec = point.spec.model_copy(update={"settings": settings, "assurance": assurance})
     return replace(point, spec=spec, mean_s=one.outcome.mean_s)
-
-
-def last_is_among(evaluated: Sequence[Evaluated]) -> bool:
-    """Whether the last exit is among the candidates."""
-    return any(one.fitted.kind == LastExit.kind for one in evaluated)
 
 
 def _unrecorded(
@@ -217,24 +206,6 @@ def _heads_are_measured(profile: Profile, model: str, device: str) -> bool:
         for cores, batch in settings
     ]
     return all(sizes and sizes[0] == 1 and sizes[-1] >= batch for sizes, batch in heads)
-
-
-def _thin(evaluated: Sequence[Evaluated], last: Evaluated, max_drop: float) -> list[Evaluated]:
-    """The fastest on the frontier at each tolerated drop, fastest last; only those faster than the last exit.
-
-    The most accurate comes first if it beats the last exit by more than chance: the lower end of its interval does.
-    """
-    reference, slowest = last.outcome.accuracy, last.outcome.mean_s
-    assert slowest is not None
-    best = pareto(evaluated)
-    better = [one for one in best if one.outcome.low > reference and (one.outcome.mean_s or slowest) < slowest]
-    kept = better[-1:]
-    for drop in sorted({*(drop for drop in DROPS if drop <= max_drop), max_drop}):
-        enough = [one for one in best if one.outcome.accuracy >= reference - drop - ROUNDING]
-        faster = [one for one in enough if one.outcome.mean_s is not None and one.outcome.mean_s < slowest]
-        if faster and all(faster[0] is not one for one in kept):
-            kept.append(faster[0])
-    return kept
 
 
 def _numbered(chosen: Sequence[Evaluated]) -> list[tuple[int, Evaluated]]:

@@ -5,12 +5,13 @@ lies. A guarantee is given before anything is chosen, to a whole sequence of pol
 program then chooses among them holds with the stated confidence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from ttamer.exits.choosing import fastest_of, most_accurate_of
-from ttamer.exits.evaluate import ROUNDING, Evaluated, FittedPolicy, evaluate_all
+from ttamer.exits.careful_choice import Judged, fastest_mixed, fastest_of, judge
+from ttamer.exits.choosing import most_accurate_of
+from ttamer.exits.evaluate import ROUNDING, Evaluated, FittedPolicy, evaluate_all, pareto
 from ttamer.exits.guarantee import Risk, certified, failures_of
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts, Policy
@@ -21,6 +22,9 @@ from ttamer.profiles.plan import Assurance, PolicySpec
 from ttamer.profiles.profile import WHOLE, Profile
 from ttamer.profiles.records import ExitRecords
 from ttamer.profiles.service import Service, Stage
+
+DROPS = (0.0, 0.005, 0.01, 0.02, 0.05)  # of accuracy against the last exit: one operating point at each, if allowed
+JUDGED = 150  # candidates, of all layers that this takes: with standard errors, the best may be the second best without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,29 +89,77 @@ class ExitTerms:
         """Whether a mean time is within the bound."""
         return self.mean_s is None or (mean_s is not None and mean_s <= self.mean_s * (1 + ROUNDING))
 
-    def mixed(
-        self, evaluated: Sequence[Evaluated], last: Evaluated, validation: ExitRecords, costs: ExitCosts
+    def chosen(
+        self,
+        evaluated: Sequence[Evaluated],
+        last: Evaluated,
+        calibration: ExitRecords,
+        validation: ExitRecords,
+        costs: ExitCosts,
     ) -> list[Evaluated]:
-        """The best under each bound on a mean, mixtures included; none where a guarantee is for single policies."""
-        if self.risk is not None:
-            return []
-        pool, found = [last, *evaluated], []
+        """A handful of the candidates, and of mixtures of two, that keep the terms and are faster than the last exit.
+
+        The fastest at each of a few tolerated drops, one that clearly beats the last exit, and the best under each
+        bound on a mean. A drop counts with its standard error, on both splits: of many candidates the fastest within
+        a drop on one split alone is there by luck. Where a guarantee is asked for, which single policies have, none
+        are mixed. Slowest first, and the faster one the less accurate.
+        """
+        few = [last, *layers(evaluated, JUDGED)]
+        known = {id(one.fitted): one for one in few}
+        judged = judge([one.fitted for one in few], calibration, validation, costs)
+        in_time = [one for one in judged if self.in_time(one.mean_s)]
+        drops = sorted({*(drop for drop in DROPS if drop <= self.max_drop), self.max_drop})
+        alone = [fastest_of(in_time, drop) for drop in drops]
+        if self.mean_s is not None:
+            alone.append(min(in_time, key=lambda one: (one.loss, one.mean_s), default=None))
+        found = [*_better(few, last), *(known[id(one.fitted)] for one in alone if one is not None)]
+        if self.risk is None:
+            found += self._mixed(judged, known, calibration, validation, costs)
+        floor, slowest = last.outcome.accuracy - self.max_drop - ROUNDING, last.outcome.mean_s
+        kept = [one for one in found if one.outcome.accuracy >= floor and self.in_time(one.outcome.mean_s)]
+        return [one for one in pareto(kept) if (one.outcome.mean_s or 0.0) < (slowest or 0.0)][::-1]
+
+    def _mixed(
+        self,
+        judged: Sequence[Judged],
+        known: Mapping[int, Evaluated],
+        calibration: ExitRecords,
+        validation: ExitRecords,
+        costs: ExitCosts,
+    ) -> Iterator[Evaluated]:
+        """The best under each bound on a mean, two neighbours mixed where that uses what one leaves."""
         if self.max_drop < 1:
-            found.append(fastest_of(pool, validation, costs, self.max_drop))
-        if self.mean_s is not None and any(self.in_time(one.outcome.mean_s) for one in pool):
-            found.append(most_accurate_of(pool, validation, costs, self.mean_s))
-        floor = last.outcome.accuracy - self.max_drop - ROUNDING
-        return [
-            one
-            for one in found
-            if one.fitted.kind != LastExit.kind and one.outcome.accuracy >= floor and self.in_time(one.outcome.mean_s)
-        ]
+            mixed = fastest_mixed(judged, calibration, validation, costs, self.max_drop)
+            yield from evaluate_all([mixed.fitted], validation, costs) if mixed is not None else ()
+        if self.mean_s is not None and any(self.in_time(one.mean_s) for one in judged):
+            pool: list[Judged] = []
+            for one in sorted(judged, key=lambda one: (one.mean_s, one.loss)):
+                if not pool or one.loss < pool[-1].loss:
+                    pool.append(one)
+            yield most_accurate_of([known[id(one.fitted)] for one in pool], validation, costs, self.mean_s)
 
     def assurance(self, policy: Policy, validation: ExitRecords) -> Assurance | None:
         """What vouches for a policy of a model with records; None where nothing is asked for or needs to be."""
         if self.risk is None or (isinstance(policy, LastExit) and not self.doubts_last_exit):
             return None
         return assurance_of(policy, validation, self.risk_of, self.confidence)
+
+
+def layers(evaluated: Sequence[Evaluated], enough: int) -> list[Evaluated]:
+    """The candidates that no other beats in accuracy and time, then those that only these beat, and so on."""
+    left, kept = list(evaluated), []
+    while left and len(kept) < enough:
+        front = pareto(left)
+        places = {id(one) for one in front}
+        kept += front
+        left = [one for one in left if id(one) not in places]
+    return kept
+
+
+def _better(few: Sequence[Evaluated], last: Evaluated) -> list[Evaluated]:
+    """The most accurate if it beats the last exit by more than chance: the lower end of its interval does."""
+    best = max(few, key=lambda one: one.outcome.accuracy)
+    return [best] if best.outcome.low > last.outcome.accuracy else []
 
 
 def assurance_of(policy: Policy, validation: ExitRecords, risk_of: Risk, confidence: float) -> Assurance:

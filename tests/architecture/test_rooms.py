@@ -19,6 +19,7 @@ ALLOWED = {
         "ttamer.planning",
         "ttamer.exits.policies",
         "ttamer.exits.evaluate",
+        "ttamer.exits.careful_choice",
         "ttamer.exits.choosing",
         "ttamer.exits.guarantee",
     },
