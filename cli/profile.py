@@ -1,6 +1,5 @@
 """`ttamer profile`: measure latency by batch size and cores, stage by stage."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ttamer.cli import render, surfaces
+from ttamer.cli.live import live_sweep
 from ttamer.cli.measured import print_measured, rows_of, say_doubts
 from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, integers, names
-from ttamer.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
     from ttamer.cli.models import ModelChoice
     from ttamer.profiles.profile import Profile
-    from ttamer.profiling.request import SweepEvent, SweepPlan, SweepRequest
+    from ttamer.profiling.request import SweepPlan, SweepRequest
 
 DEFAULT_MODELS = ("resnet18", "resnet34", "resnet50", "bert-mini")
 DEFAULT_BATCHES, QUICK_BATCHES = "1,2,4,8", "1,4"
@@ -167,8 +166,7 @@ def run(
         _print_sweep(plan_sweep(request, folder), format)
         return
     failures: list[str] = []
-    with progress("profiling") as advance:
-        follow = _follow(advance, failures)
+    with live_sweep(failures) as follow:
         if adaptive:
             measured = run_adaptive_sweep(request, lambda wave: run_sweep(wave, folder, on_event=follow))
         else:
@@ -239,19 +237,6 @@ def _print_sweep(planned: "SweepPlan", format: Format) -> None:
     else:
         content = {"points_to_measure": todo, "points_finished": finished, "estimated_s": planned.estimated_s}
         render.document(content, format)
-
-
-def _follow(advance: Advance, failures: list[str]) -> "Callable[[SweepEvent], None]":
-    """Shows progress; failures are kept for later, as a progress bar would wipe them out."""
-
-    def follow(event: "SweepEvent") -> None:
-        batch = f", batch {event.batch}" if event.batch else ""
-        where = f"{event.model} on {render.count(event.cores, 'core')}{batch}"
-        advance(event.done, event.total, where, event.remaining_s)
-        if event.kind in ("retry", "failed"):
-            failures.append(f"{event.kind}: {where}: {event.message}" + (f" ({event.remedy})" if event.remedy else ""))
-
-    return follow
 
 
 def _with_published_accuracy(profile: "Profile", folder: Path) -> "Profile":
