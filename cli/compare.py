@@ -1,24 +1,35 @@
-"""`ttamer compare`: a plan beside what other planners would have done."""
+"""`ttamer compare`: a plan beside other planners, or every exit policy on the same records; a file each."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ttamer.cli import render
-from ttamer.cli.explain import amount
-from ttamer.cli.options import Format, FormatOption, PlanPath
-from ttamer.cli.placing import profile_of
-
-if TYPE_CHECKING:
-    from ttamer.planning.comparison import Comparison, Row
-    from ttamer.planning.slack import Slack
-
-COUNTED = ("cores", "replicas", "requests")
+from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, Seed
 
 
 def run(
-    plan: PlanPath,
+    plan: Annotated[
+        Path | None, typer.Argument(metavar="PLAN", help="A plan written by ttamer plan; or give --records.")
+    ] = None,
+    records: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL|PATH", help="Compare exit policies on a profile's model, or on records that others wrote."
+        ),
+    ] = None,
+    costs: Annotated[
+        str | None,
+        typer.Option(metavar="COSTS", help="With --records PATH: what stages cost, like 0.6ms+0.1ms; see docs."),
+    ] = None,
+    exits: Annotated[
+        str | None, typer.Option(metavar="K,K", help="With --records PATH: the exits to keep; the last one answers.")
+    ] = None,
+    max_drop: Annotated[
+        str, typer.Option(metavar="PERCENT", help="With --records: accuracy that a policy may lose.")
+    ] = "1%",
+    seed: Seed = 0,
+    device: DeviceOption = Device.CPU,
     profile: Annotated[
         str | None, typer.Option("--profile", "-p", metavar="NAME", help="Profile; default: the one planned on.")
     ] = None,
@@ -27,61 +38,25 @@ def run(
 ) -> None:
     """Set a plan beside FA2, RIM, Model-Switching+, VPA+ and static provisioning, on the same profile and limits.
 
+    With --records, set every exit policy beside the others: fitted and chosen on two splits, reported on a third, with
+    oracles as bounds.
+
     Example: ttamer compare plan.yaml
+
+    Example: ttamer compare --records resnet20 -p local --max-drop 1%
     """
-    from ttamer.planning.comparison import compare, write_comparison
-    from ttamer.profiles.plan import Plan
-    from ttamer.profiles.provenance import capture
-    from ttamer.profiles.shelf import find_profile, read_profile
+    from ttamer.cli import comparing_plans, comparing_records
+    from ttamer.profiles.errors import InputError
 
-    given = Plan.read(plan)
-    measured = read_profile(find_profile(profile) if profile else profile_of(given, plan))
-    comparison = compare(given, measured)
-    if format is Format.TABLE:
-        _print(comparison)
-    else:
-        render.document(comparison.model_dump(mode="json"), format)
-    if out is not None:
-        write_comparison(out, comparison, capture(inputs=[plan]))
-        render.say(f"wrote {out}")
-
-
-def _print(comparison: "Comparison") -> None:
-    service = comparison.service
-    is_priced = any(row.cost is not None for row in comparison.rows)
-    columns = ["planner", "feasible", "objective", "accuracy", "cores", "an hour", "latency", "what runs"]
-    rows = [_cells(row) for row in comparison.rows]
-    if not is_priced:
-        rows = [(*cells[:5], *cells[6:]) for cells in rows]
-        columns.remove("an hour")
-    goal = f"p{100 * service.quantile:g} <= {render.seconds(service.slo_s)} at {render.rate(service.rate_rps)}"
-    render.table(columns, rows, title=f"Planners for {goal}", spare=("what runs",))
-    for row in comparison.rows:
-        if not row.feasible:
-            print(f"{row.planner} is infeasible: {_why(row)}")
-
-
-def _why(row: "Row") -> str:
-    if not row.broken:
-        return "its rule finds nothing that carries the load in time"
-    return ", ".join(f"{slack.constraint} {_against(slack)}" for slack in row.broken)
-
-
-def _against(slack: "Slack") -> str:
-    used, limit = amount(slack.used, slack.unit), amount(slack.allowed, slack.unit)
-    if slack.unit == "accuracy":
-        return f"{used} where {limit} is asked for"
-    return f"{used} where {limit} {'is' if slack.allowed == 1 or slack.unit not in COUNTED else 'are'} allowed"
-
-
-def _cells(row: "Row") -> tuple[str, ...]:
-    return (
-        row.planner,
-        "yes" if row.feasible else "no",
-        render.DASH if row.objective is None else f"{row.objective:.4f}",
-        render.percent(row.accuracy),
-        render.DASH if row.cores is None else str(row.cores),
-        render.DASH if row.cost is None else f"{row.cost:.3g}",
-        render.seconds(row.latency_s),
-        ", ".join(row.groups) or render.DASH,
+    if (plan is None) == (records is None):
+        raise InputError(
+            "nothing to compare" if plan is None else f"{plan} and --records {records} are two comparisons",
+            remedy="ttamer compare plan.yaml, or ttamer compare --records MODEL",
+        )
+    if plan is not None:
+        comparing_plans.run(plan, profile, out, format)
+        return
+    wish = comparing_records.Wish(
+        records=records or "", costs=costs, exits=exits, max_drop=max_drop, seed=seed, device=device.value
     )
+    comparing_records.run(wish, profile, out, format)

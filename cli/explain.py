@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ttamer.planning.explanation import Change, Explanation, RunnerUp, Source, Worth
     from ttamer.planning.slack import Slack
 
-NO_PLAN = "no plan"
+NO_PLAN, SAME = "no plan", "same"
 
 
 def run(
@@ -47,17 +47,17 @@ def run(
 
 def _print(explanation: "Explanation") -> None:
     service, worth = explanation.service, explanation.worth
-    goal = f"p{100 * service.quantile:g} <= {render.seconds(service.slo_s)} at {render.rate(service.rate_rps)}"
-    print(f"Plan for {goal}: {explanation.status}, objective {worth.objective:.4f}")
+    print(f"Plan for {render.goal(service)}: {explanation.status}, objective {worth.objective:.4f}")
     print("Binding: " + ("; ".join(explanation.binding) or "nothing") + ".\n")
     rows = [_slack_row(slack) for slack in explanation.slacks]
     render.table(("constraint", "used", "allowed", "slack", "binds"), rows)
     print()
     rows = [("this plan", *_absolute(worth)), *(_change_row(change, worth) for change in explanation.changes)]
-    render.table(("what if", "objective", "accuracy", "cores", "latency"), rows)
+    compared = ("objective", "accuracy", "cores", *(["an hour"] if worth.cost_per_hour is not None else []), "latency")
+    render.table(("what if", *compared), rows)
     print()
     rows = [_runner_up_row(one, worth) for one in explanation.runners_up]
-    render.table(("without", "next best", "objective", "accuracy", "cores", "latency"), rows)
+    render.table(("without", "next best", *compared), rows)
     print()
     print(_measured_by(explanation.source))
     rows = [
@@ -89,7 +89,8 @@ def _absolute(worth: "Worth") -> tuple[str, ...]:
     return (
         f"{worth.objective:.4f}",
         render.percent(worth.accuracy),
-        str(worth.cores),
+        f"{worth.cores} + {render.count(worth.devices, 'GPU')}" if worth.devices else str(worth.cores),
+        *([f"{worth.cost_per_hour:.4g}"] if worth.cost_per_hour is not None else []),
         render.seconds(worth.latency_s),
     )
 
@@ -105,13 +106,17 @@ def _runner_up_row(one: "RunnerUp", worth: "Worth") -> tuple[str, ...]:
 
 
 def differences(plan: "Worth | None", reference: "Worth") -> tuple[str, ...]:
-    """How a plan differs from another in objective, accuracy, cores and latency, with signs."""
+    """How a plan differs from another in objective, accuracy, cores, money and latency, with signs."""
+    is_priced = reference.cost_per_hour is not None
     if plan is None:
-        return NO_PLAN, render.DASH, render.DASH, render.DASH
+        return NO_PLAN, *[render.DASH] * (3 + is_priced)
+    gpus = _signed(plan.devices - reference.devices, lambda number: render.count(number, "GPU"))
+    cores = _signed(plan.cores - reference.cores, "{:d}".format)
     return (
         _signed(plan.objective - reference.objective, "{:.4f}".format),
         _points(plan.accuracy, reference.accuracy),
-        _signed(plan.cores - reference.cores, "{:d}".format),
+        cores if gpus == SAME else gpus if cores == SAME else f"{cores}, {gpus}",
+        *([_signed((plan.cost_per_hour or 0.0) - (reference.cost_per_hour or 0.0), "{:.4g}".format)] * is_priced),
         _signed(plan.latency_s - reference.latency_s, render.seconds),
     )
 
@@ -125,7 +130,7 @@ def _points(accuracy: float | None, reference: float | None) -> str:
 
 def _signed(value: float, spell: Callable[[Any], str]) -> str:
     text = spell(abs(value))
-    return f"{'-' if value < 0 else '+'}{text}" if text != spell(type(value)(0)) else "same"
+    return f"{'-' if value < 0 else '+'}{text}" if text != spell(type(value)(0)) else SAME
 
 
 def _verdicts(counted: "dict[str, int]") -> str:

@@ -49,6 +49,19 @@ def run(
     ] = None,
     tokens: Annotated[int | None, typer.Option(metavar="N", min=1, help="Length of texts in tokens.")] = None,
     resize: Annotated[bool, typer.Option("--resize", help="Scale images to the model's input size.")] = False,
+    records: Annotated[
+        str | None,
+        typer.Option(
+            "--import", metavar="[LAYOUT:]PATH", help="Take MODEL's exit records from what others wrote; train nothing."
+        ),
+    ] = None,
+    costs: Annotated[
+        str | None,
+        typer.Option(metavar="COSTS", help="With --import: what stages cost, like 0.6ms+0.1ms; default: all the same."),
+    ] = None,
+    exits: Annotated[
+        str | None, typer.Option(metavar="K,K", help="With --import: the exits to keep; the last of them answers last.")
+    ] = None,
     seed: Seed = 0,
     profile: ProfileName = "local",
     format: FormatOption = Format.TABLE,
@@ -58,6 +71,10 @@ def run(
     Calibration, validation and test are disjoint parts of the data that heads were not fitted on.
 
     Example: ttamer fit resnet20 --data digits --train-backbone
+
+    With --import, the records come from a file or folder that others wrote (docs/records.md).
+
+    Example: ttamer fit bert12 --import long-csv:df.csv --costs 0.622ms+0.106ms -p sst2
     """
     from ttamer.cli.models import choose_model, existing_profile
     from ttamer.exits.datasets import open_source
@@ -69,6 +86,14 @@ def run(
 
     expected = None if expect_accuracy is None else parse_fraction(expect_accuracy, "--expect-accuracy")
     folder = profile_folder(profile)
+    if records is not None:
+        from ttamer.cli import importing_records
+
+        wish = importing_records.Wish(model=model, records=records, costs=costs, exits=exits, seed=seed)
+        importing_records.run(wish, folder, format)
+        return
+    if costs is not None or exits is not None:
+        raise InputError("--costs and --exits are for --import", remedy="leave them out, or import records")
     known = existing_profile(folder)
     if weights and train_backbone:
         raise InputError("--train-backbone makes weights of its own", remedy="leave --weights out")

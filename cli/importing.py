@@ -47,23 +47,33 @@ def _slo(profile: "Profile") -> str:
 def _row(point: "ImportedPoint", profile: "Profile") -> dict[str, object]:
     accuracy = [row.accuracy for row in profile.accuracy_of(point.model)]
     return {
-        "stage": profile.spec(point.model).task, "model": point.model, "cores": point.cores, "batch": point.batch,
-        "latency_s": point.latency_s, "quantile": point.quantile, "throughput_rps": point.throughput_rps,
-        "load_time_s": point.load_time_s, "memory_bytes": point.memory_bytes,
+        "stage": profile.spec(point.model).task, "model": point.model, "device": point.device, "cores": point.cores,
+        "batch": point.batch, "latency_s": point.latency_s, "quantile": point.quantile,
+        "throughput_rps": point.throughput_rps, "load_time_s": point.load_time_s, "memory_bytes": point.memory_bytes,
         "accuracy": accuracy[0] if accuracy else None,
     }  # fmt: skip
 
 
 def print_imported(profile: "Profile", source: str = "") -> None:
     """Print the imported points as a table. source: the file they came from."""
-    rows = []
+    rows, on_several = [], len({point.device for point in profile.imported}) > 1
     for row, point in ((_row(point, profile), point) for point in profile.imported):
         accuracy = row["accuracy"]
         rows.append((
-            str(row["stage"]) or "-", point.model, str(point.cores), str(point.batch), render.seconds(point.latency_s),
-            render.rate(point.throughput_rps), render.seconds(point.load_time_s),
-            render.percent(accuracy if isinstance(accuracy, float) else None),
+            str(row["stage"]) or "-", point.model, *([point.device] if on_several else []), str(point.cores),
+            str(point.batch), render.seconds(point.latency_s), render.rate(point.throughput_rps),
+            render.seconds(point.load_time_s), render.percent(accuracy if isinstance(accuracy, float) else None),
         ))  # fmt: skip
     quantile = f"{100 * profile.imported[0].quantile:g}"
-    columns = ("stage", "model", "cores", "batch", f"p{quantile}", "throughput", "loading", "accuracy")
+    columns = (
+        "stage",
+        "model",
+        *(["device"] if on_several else []),
+        "cores",
+        "batch",
+        f"p{quantile}",
+        "throughput",
+        "loading",
+        "accuracy",
+    )
     render.table(columns, rows, title=f"Profile {profile.name!r}, imported{source and f' from {source}'}")

@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 import ttamer
-from ttamer.cli import compare, demo, doctor, explain, export, fit, plan, profile, profile_diff, profile_show, simulate
+from ttamer.cli import (
+    compare,
+    demo,
+    doctor,
+    drift,
+    explain,
+    export,
+    fit,
+    plan,
+    profile,
+    profile_diff,
+    profile_show,
+    simulate,
+)
 from ttamer.cli.group import DEFAULT, Commands, DefaultGroup, add, paragraphs
 
 EPILOG = (
@@ -52,7 +65,7 @@ add(profiles, DEFAULT, profile.run)
 add(profiles, "show", profile_show.run)
 add(profiles, "diff", profile_diff.run)
 app.add_typer(profiles, name="profile", help=paragraphs(profile.run.__doc__ or ""))
-for command in (fit, plan, simulate, export, explain, compare, doctor, demo):
+for command in (fit, plan, simulate, export, explain, compare, drift, doctor, demo):
     add(app, command.__name__.rpartition(".")[2], command.run)
 
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from ttamer.profiles.profile import Profile
 from ttamer.profiles.shelf import heads_path, read_profile, weights_path
 
 FACTORY = "ttamer.exits.loading:load"
+USER_FACTORY = "ttamer.exits.user_model:load"
 NAMED_WEIGHTS = ("random", "default")
 
 
@@ -21,10 +24,15 @@ class ModelChoice:
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    factory: str = FACTORY
 
     def identity(self) -> str:
-        """Hash of what a timing depends on: the architecture, not the values of its weights."""
+        """Hash of what a timing depends on: the architecture, not the values of its weights; a user's own code."""
         from ttamer.exits.catalog import resolve
+
+        if self.factory == USER_FACTORY:
+            code = _file_of(self.arguments["function"], self.arguments["folder"]).read_bytes()
+            return hashlib.sha256(self.arguments["function"].encode() + code).hexdigest()[:12]
 
         entry = resolve(self.arguments["model"])
         shape = self.arguments.get("input_shape") or entry.input_shape
@@ -36,6 +44,40 @@ class ModelChoice:
 def existing_profile(folder: Path) -> Profile | None:
     """The profile in a folder, None where there is none yet. A damaged one is an error, not nothing."""
     return read_profile(folder) if (folder / "profile.yaml").is_file() else None
+
+
+def choose_own_model(function: str) -> ModelChoice:
+    """The model that `package.module:function` returns, looked for in the current folder, too.
+
+    Raises InputError if it is written otherwise or there is no such module.
+    """
+    module, _, name = function.partition(":")
+    if not name.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise InputError(f"--model {function!r} names no function", remedy="write it like package.module:function")
+    folder = str(Path.cwd())
+    _file_of(function, folder)
+    return ModelChoice(name, {"function": function, "name": name, "folder": folder}, USER_FACTORY)
+
+
+def _file_of(function: str, folder: str) -> Path:
+    """The file of the module that a function lies in. Raises InputError if there is none."""
+    module = function.partition(":")[0]
+    added = folder not in sys.path
+    if added:
+        sys.path.insert(0, folder)
+    try:
+        found = find_spec(module)
+    except ModuleNotFoundError:
+        found = None
+    finally:
+        if added:
+            sys.path.remove(folder)
+    if found is None or found.origin is None:
+        raise InputError(
+            f"--model {function}: there is no module {module!r} here",
+            remedy="run in the folder of the module, or install its package",
+        )
+    return Path(found.origin)
 
 
 def choose_model(
@@ -66,7 +108,7 @@ def choose_model(
         raise InputError(f"{entry.name!r} reads {reads}", remedy=f"leave {wrong} out")
     shape = [entry.input_shape[0], size, size] if size else [tokens] if tokens else None
     arguments = {
-        "model": str(entry.folder.resolve()) if entry.folder else name_or_path,
+        "model": str(entry.folder.resolve()) + entry.suffix if entry.folder else entry.name,
         "weights": None if entry.folder else _absolute(weights or "random"),
         "head": head,
         "classes": _classes_in(weights, name_or_path),
@@ -93,8 +135,9 @@ def _known(name: str, profile: Profile, head: str | None) -> ModelChoice:
     heads_file = heads_path(profile.require_folder(), name)
     from_folder = Path(spec.source).is_dir()
     named = spec.weights in NAMED_WEIGHTS
+    suffix = "+".join(["", *name.split("+")[1:]])
     arguments: dict[str, Any] = {
-        "model": spec.source if from_folder else name,
+        "model": spec.source + suffix if from_folder else name,
         "head": head or spec.head,
         "classes": spec.classes,
         "input_shape": list(spec.input_shape),

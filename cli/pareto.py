@@ -46,17 +46,18 @@ def sweep(
 
 
 def _print(plans: "Sequence[Plan]", service: "Service", axis: ParetoAxis) -> None:
-    from ttamer.planning.pareto import in_short
+    from ttamer.planning.naming import in_short
+    from ttamer.planning.pareto import cost_of
 
     rows = [
         (
             render.seconds(plan.service.slo_s), render.seconds(plan.promise.latency_s),
-            render.percent(plan.promise.accuracy), str(plan.promise.cores), f"{plan.solve.objective:.4f}",
+            render.percent(plan.promise.accuracy), f"{cost_of(plan):.4g}", f"{plan.solve.objective:.4f}",
             ", ".join(in_short(group) for group in plan.groups),
         )
         for plan in plans
     ]  # fmt: skip
-    columns = ("SLO", "latency", "accuracy", "cores", "objective", "what runs")
+    columns = ("SLO", "latency", "accuracy", _unit(service), "objective", "what runs")
     # Under a cost axis all plans share one SLO, and the objective they were found by is not the service's.
     shown = range(len(columns)) if axis is ParetoAxis.SLO else (3, 1, 2, 5)
     title = f"Plans for {render.rate(service.rate_rps)} at p{100 * service.quantile:g} that no other beats"
@@ -66,20 +67,27 @@ def _print(plans: "Sequence[Plan]", service: "Service", axis: ParetoAxis) -> Non
     print(_plot(plans, axis))
 
 
+def _unit(service: "Service") -> str:
+    """What cost is shown in."""
+    return "an hour" if service.pools else "devices" if service.device == "cuda" else "cores"
+
+
 def _plot(plans: "Sequence[Plan]", axis: ParetoAxis) -> str:
-    by_latency = axis is ParetoAxis.SLO
+    from ttamer.planning.pareto import cost_of
+
+    by_latency, unit = axis is ParetoAxis.SLO, _unit(plans[0].service)
     knows_accuracy = all(plan.promise.accuracy is not None for plan in plans)
     points = [
         (
-            1e3 * plan.promise.latency_s if by_latency else float(plan.promise.cores),
-            100 * (plan.promise.accuracy or 0.0) if knows_accuracy else float(plan.promise.cores),
+            1e3 * plan.promise.latency_s if by_latency else cost_of(plan),
+            100 * (plan.promise.accuracy or 0.0) if knows_accuracy else cost_of(plan),
         )
         for plan in plans
     ]
     return scatter(
         [Series("plan", "o", points)],
-        x_label="latency (ms)" if by_latency else "cores",
-        y_label="accuracy (%)" if knows_accuracy else "cores",
+        x_label="latency (ms)" if by_latency else unit,
+        y_label="accuracy (%)" if knows_accuracy else unit,
         width=60,
         height=12,
     )

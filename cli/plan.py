@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ttamer.cli import render
-from ttamer.cli.demand import Options, service_asked_for
-from ttamer.cli.options import Device, Format, FormatOption, ProfileName
+from ttamer.cli.demand import Asked, Options, asked_for
+from ttamer.cli.evidence import evidence_lines
+from ttamer.cli.options import Format, FormatOption, ProfileName
 from ttamer.cli.pareto import ParetoAxis, sweep
 from ttamer.cli.placing import placed
+from ttamer.cli.schedule import schedule
 
 if TYPE_CHECKING:
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.profile import Profile
     from ttamer.profiles.service import Service
+
+
+class RiskOf(StrEnum):
+    """What a guarantee rules out."""
+
+    DISAGREEMENT = "disagreement"
+    HARM = "harm"
+    ERROR = "error"
 
 
 class Objective(StrEnum):
@@ -47,10 +57,31 @@ def run(
     max_drop: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Most accuracy an exit policy may lose; default 100%.")
     ] = None,
+    mean_latency: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Most mean time of a request alone, with any policy.")
+    ] = None,
+    risk: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="Offer only policies that are guaranteed to fail no more often, like 1%."),
+    ] = None,
+    confidence: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="How sure that guarantee must be; default 95%.")
+    ] = None,
+    risk_of: Annotated[
+        RiskOf | None, typer.Option(help="What a failure is; default: disagreement with the last exit.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="D,D", help="Where the models run: cpu, cuda or cpu,cuda; default cpu.")
+    ] = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Core budget; default: the profiled machine's.")] = None,
+    devices: Annotated[int | None, typer.Option(min=1, help="Most GPUs; default: the profiled machine's.")] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=M,..", help="Money for an hour of a core, a GPU: cpu=0.04,cuda=1.10."),
+    ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="BUDGET", help="Cores (8cores), or money an hour (2.5/h) by the file's prices."),
+        typer.Option(metavar="BUDGET", help="Cores (8cores), or money an hour (2.5/h) by the prices."),
     ] = None,
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Most memory of all replicas, like 4GiB.")] = None,
     models: Annotated[
@@ -64,7 +95,10 @@ def run(
     mix: Annotated[
         bool | None, typer.Option("--mix/--no-mix", help="Whether several models may share the load; default yes.")
     ] = None,
-    device: Annotated[Device | None, typer.Option(help="Where the models run; default cpu.")] = None,
+    base_allocation: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help="Fix each model's cores first: the fewest with which a replica serves this."),
+    ] = None,
     cost_weight: Annotated[
         float | None, typer.Option(min=0, help="Accuracy (fraction) that one core must buy to be used; default 0.001.")
     ] = None,
@@ -78,8 +112,25 @@ def run(
     current: Annotated[
         Path | None, typer.Option(metavar="PLAN", help="The plan that runs today, for the weight of loading.")
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="What the network takes of the SLO on the way; default nothing."),
+    ] = None,
+    network_trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What it takes second by second: write a schedule of cores and batches."),
+    ] = None,
+    request_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Size of a request, for a trace of bandwidths, like 200kB.")
+    ] = None,
     solver: Annotated[
         str | None, typer.Option(metavar="NAME", help="highs, cbc, labels, ...; default: one that suits the program.")
+    ] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long the solver may take; default 30s.")
+    ] = None,
+    gap: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="How far from the optimum it may stop; default 0%.")
     ] = None,
     pareto: Annotated[
         ParetoAxis | None, typer.Option(help="Sweep the SLO or the cost, and print the plans that no other beats.")
@@ -88,7 +139,7 @@ def run(
         bool, typer.Option("--show-config", help="Print what would be solved as a service file, and stop.")
     ] = False,
     profile: ProfileName = "local",
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the plan goes; a .parquet lies beside it.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where it goes; a plan's .parquet lies beside it.")] = Path(
         "plan.yaml"
     ),
     format: FormatOption = Format.TABLE,
@@ -96,6 +147,8 @@ def run(
     """Choose models, exit policies, batches, cores and replicas under an SLO.
 
     Example: ttamer plan --slo 200ms --rate 20rps --cores 8 --max-drop 1%
+
+    On two kinds of machines: ttamer plan --slo 50ms --rate 900rps --device cpu,cuda --price cpu=0.04,cuda=1.10
     """
     from ttamer.profiles.errors import InputError
     from ttamer.profiles.shelf import find_profile, read_profile
@@ -106,23 +159,28 @@ def run(
         )
     measured = read_profile(find_profile(profile))
     options = Options(
+        mean_latency=mean_latency, risk=risk, confidence=confidence, risk_of=risk_of,
         slo=slo, rate=rate, quantile=quantile, models=models, policies=policies, objective=objective,
-        accuracy_floor=accuracy_floor, max_drop=max_drop, cost_weight=cost_weight, cores=cores, budget=budget,
-        memory=memory, mix=mix, device=device, headroom=headroom, interpolate=interpolate, current=current,
+        accuracy_floor=accuracy_floor, max_drop=max_drop, cost_weight=cost_weight, cores=cores, devices=devices,
+        price=price, budget=budget, memory=memory, mix=mix, device=device, headroom=headroom, interpolate=interpolate,
+        current=current, base_allocation=base_allocation, network=network, network_trace=network_trace,
+        request_size=request_size, time_limit=time_limit, gap=gap,
     )  # fmt: skip
-    asked = service_asked_for(service, options, measured)
+    asked = asked_for(service, options, measured)
     if show_config:
         _show(asked, format)
+    elif asked.trace:
+        schedule(asked, measured, out, format)
     elif pareto:
-        sweep(asked, measured, pareto, out, format, solver)
+        sweep(asked.service, measured, pareto, out, format, solver)
     else:
-        _plan(asked, measured, service, solver, out, format)
+        _plan(asked.service, measured, service, solver, out, format)
 
 
-def _show(asked: "Service", format: Format) -> None:
+def _show(asked: Asked, format: Format) -> None:
     from ttamer.profiles.service_file import to_content
 
-    render.document(to_content(asked), Format.YAML if format is Format.TABLE else format)
+    render.document(to_content(asked.service, asked.trace), Format.YAML if format is Format.TABLE else format)
 
 
 def _plan(
@@ -146,12 +204,10 @@ def _plan(
 
 def _print(plan: "Plan", service: "Service") -> None:
     promise = plan.promise
-    goal = f"p{100 * service.quantile:g} <= {render.seconds(service.slo_s)} at {render.rate(service.rate_rps)}"
-    budget = f" on {render.count(service.limits.cores, 'core')}" if service.limits.cores else ""
-    several = len(service.stages) > 1
+    several, is_fleet = len(service.stages) > 1, bool(service.pools)
     rows = [
         (
-            *([group.stage] if several else []),
+            *([group.stage] if several else []), *([group.pool] if is_fleet else []),
             group.model, _short(group.policy, group.model), str(group.replicas), str(group.cores), str(group.batch),
             render.seconds(group.batch_timeout_s), render.percent(group.share, 0), render.percent(group.utilization, 0),
             render.seconds(group.latency_s), render.percent(group.accuracy),
@@ -159,10 +215,11 @@ def _print(plan: "Plan", service: "Service") -> None:
         for group in plan.groups
     ]  # fmt: skip
     columns = (
-        *(["stage"] if several else []),
-        "model", "exit policy", "replicas", "cores", "batch", "wait up to", "load", "busy", "latency", "accuracy",
+        *(["stage"] if several else []), *(["pool"] if is_fleet else []),
+        "model", "exit policy", "replicas", _counted(service), "batch", "wait up to", "load", "busy", "latency",
+        "accuracy",
     )  # fmt: skip
-    render.table(columns, rows, title=f"Plan for {goal}{budget}", spare=("wait up to", "load", "busy"))
+    render.table(columns, rows, title=f"Plan for {_goal(service)}", spare=("wait up to", "load", "busy"))
     accuracy = "accuracy unknown"
     if promise.accuracy is not None:
         interval = f", at least {render.percent(promise.accuracy_low)}" if promise.accuracy_low is not None else ""
@@ -174,8 +231,27 @@ def _print(plan: "Plan", service: "Service") -> None:
         f"{plan.solve.columns_pruned:,} dominated set aside"
         + (f"; binding: {', '.join(plan.binding)}" if plan.binding else "; nothing binds")
     )
+    if plan.solve.status == "time-limited" or service.gap:
+        print(f"Gap: the objective is {plan.solve.objective:.6g}, and no plan's is above {plan.solve.bound:.6g}")
+    for line in evidence_lines(plan):
+        print(line)
     for note in plan.notes:
         print(f"Note: {note}")
+
+
+def _goal(service: "Service") -> str:
+    """What is asked for, and the machines."""
+    goal = render.goal(service)
+    limits = [f"{pool.cores} of {pool.name}" for pool in service.pools if pool.cores]
+    if service.limits.cores:
+        limits.append(render.count(service.limits.cores, "device" if service.device == "cuda" else "core"))
+    return f"{goal} on {' and '.join(limits)}" if limits else goal
+
+
+def _counted(service: "Service") -> str:
+    """What replicas are counted in."""
+    units = {"cpu": "cores", "cuda": "devices"}
+    return "/".join(units[device] for device in service.devices())
 
 
 def _cost(plan: "Plan", service: "Service") -> str:

@@ -1,20 +1,22 @@
 """`ttamer profile`: measure latency by batch size and cores, stage by stage."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ttamer.cli import render, surfaces
+from ttamer.cli.live import live_sweep
+from ttamer.cli.measured import print_measured, rows_of, say_doubts
 from ttamer.cli.options import Device, DeviceOption, Format, FormatOption, ProfileName, integers, names
-from ttamer.cli.progress import Advance, progress
+from ttamer.cli.sweeping import budget_as_before, budget_of, print_sweep
 
 if TYPE_CHECKING:
     from ttamer.cli.models import ModelChoice
-    from ttamer.profiles.profile import LatencyPoint, Profile
-    from ttamer.profiling.request import SweepEvent, SweepPlan, SweepRequest
+    from ttamer.profiles.profile import Profile
+    from ttamer.profiling.budgets import Budget
+    from ttamer.profiling.request import SweepRequest
 
 DEFAULT_MODELS = ("resnet18", "resnet34", "resnet50", "bert-mini")
 DEFAULT_BATCHES, QUICK_BATCHES = "1,2,4,8", "1,4"
@@ -23,7 +25,7 @@ DEFAULT_BATCHES, QUICK_BATCHES = "1,2,4,8", "1,4"
 def run(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Names (resnet18, resnet20, bert-mini, ...) or Hugging Face folders."),
+        typer.Argument(metavar="MODEL", help="Names (resnet18, bert-mini+bf16, ...) or Hugging Face folders."),
     ] = None,
     batches: Annotated[
         str | None, typer.Option(metavar="N,N", help="Batch sizes; default 1,2,4,8 (quick 1,4).")
@@ -43,9 +45,25 @@ def run(
         int | None, typer.Option(metavar="PIXELS", min=8, help="Side of images in pixels; default: the model's.")
     ] = None,
     tokens: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Length of texts in tokens; default 128.")
+        str | None, typer.Option(metavar="N,N", help="Length of texts in tokens, or a list of them; default 128.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: about a minute.")] = False,
+    own: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="MODULE:FUNCTION", help="A function that returns (module, example input)."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer batches and samples: a few minutes.")] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Samples that bound the planned quantile: up to 3 minutes a batch size.")
+    ] = False,
+    quantile: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="What plans will promise: it needs samples; default 99%.")
+    ] = None,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Measure half the grid: where a fitted surface is least certain.")
+    ] = False,
+    replicas: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Measure so many replicas side by side, and nothing else.")
+    ] = None,
     remeasure: Annotated[
         str | None,
         typer.Option(metavar="V,V", help="Measure points of these verdicts again: noisy, contended, throttled, ok."),
@@ -85,9 +103,10 @@ def run(
 
     Example: ttamer profile resnet18 bert-mini --quick
     """
-    from ttamer.cli.models import choose_model, existing_profile
+    from ttamer.cli.models import choose_model, choose_own_model, existing_profile
     from ttamer.profiles.errors import InputError
     from ttamer.profiles.shelf import profile_folder, profile_option
+    from ttamer.profiling.adaptive import design_of, run_adaptive_sweep
     from ttamer.profiling.sweep import plan_sweep, run_sweep
 
     if predict_only:
@@ -120,53 +139,69 @@ def run(
         )
     folder = profile_folder(profile)
     known = existing_profile(folder)
+    lengths = () if tokens is None else integers(tokens, "--tokens")
+    if len(lengths) > 1:
+        models, lengths = [f"{name}+{length}tokens" for name in models or DEFAULT_MODELS for length in lengths], ()
     chosen = [
-        choose_model(name, known, weights=weights, head=head, size=size, tokens=tokens)
-        for name in models or DEFAULT_MODELS
-    ]
+        choose_model(name, known, weights=weights, head=head, size=size, tokens=lengths[0] if lengths else None)
+        for name in models or (() if own else DEFAULT_MODELS)
+    ] + [choose_own_model(function) for function in own or ()]
+    if replicas is not None:
+        from ttamer.cli import replicas as side_by_side
+
+        side_by_side.run(
+            chosen, folder, replicas=integers(replicas, "--replicas"), batches=integers(batches or "1", "--batches"),
+            cores=integers(cores or "1", "--cores"), device=device.value, quick=quick, format=format,
+        )  # fmt: skip
+        return
     verdicts = names(remeasure, "--remeasure", "contended,noisy")
     if verdicts and known:
-        batches, cores, quick = _as_before(known, {choice.name for choice in chosen}, batches, cores, quick)
+        batches, cores = _as_before(known, {choice.name for choice in chosen}, batches, cores)
+        quick, thorough = budget_as_before(known, {choice.name for choice in chosen}, quick, thorough)
+    budget = budget_of(quick, thorough, quantile)
     request = _request(
         folder.name,
         chosen,
         integers((QUICK_BATCHES if quick else DEFAULT_BATCHES) if batches is None else batches, "--batches"),
         None if cores is None else integers(cores, "--cores"),
         device.value,
-        quick,
+        budget,
         verdicts,
     )
+    if adaptive and dry_run:
+        design = design_of(request)
+        render.say(f"{design.count} of {len(design.grid)} settings of each model, chosen while they are measured")
+        return
     if dry_run:
-        _print_sweep(plan_sweep(request, folder), format)
+        print_sweep(plan_sweep(request, folder), request, format)
         return
     failures: list[str] = []
-    with progress("profiling") as advance:
-        measured = run_sweep(request, folder, on_event=_follow(advance, failures))
+    with live_sweep(failures) as follow:
+        if adaptive:
+            measured = run_adaptive_sweep(request, lambda wave: run_sweep(wave, folder, on_event=follow))
+        else:
+            measured = run_sweep(request, folder, on_event=follow)
     for failure in failures:
         render.say(failure)
     measured = _with_published_accuracy(measured, folder)
     if format is Format.TABLE:
         print_measured(measured, [choice.name for choice in chosen])
-        print(surfaces.plot(measured, [choice.name for choice in chosen]))
-        _say_doubts(measured, [choice.name for choice in chosen])
+        render.block(surfaces.plot(measured, [choice.name for choice in chosen]))
+        say_doubts(measured, [choice.name for choice in chosen])
         render.say(f"wrote {folder}; next: ttamer plan --slo 200ms{profile_option(folder)}")
     else:
         render.document({"rows": rows_of(measured, [choice.name for choice in chosen])}, format)
 
 
 def _as_before(
-    known: "Profile", models: set[str], batches: str | None, cores: str | None, quick: bool
-) -> tuple[str | None, str | None, bool]:
-    """The batches, core counts and budget of the models' points, where none were given: measure those, no others."""
-    from ttamer.profiling.budgets import BUDGETS
-
+    known: "Profile", models: set[str], batches: str | None, cores: str | None
+) -> tuple[str | None, str | None]:
+    """The batches and core counts of the models' points, where none were given: measure those, no others."""
     keys = [point.key for point in known.latency if point.key.model in models]
     if keys:
         batches = batches if batches is not None else ",".join(map(str, sorted({key.batch for key in keys})))
         cores = cores if cores is not None else ",".join(map(str, sorted({key.cores for key in keys})))
-        budgets_s = {point.evidence.get("budget_s", 0.0) for point in known.latency if point.key.model in models}
-        quick = quick or min(budgets_s) < BUDGETS["default"].group_s
-    return batches, cores, quick
+    return batches, cores
 
 
 def _request(
@@ -175,11 +210,9 @@ def _request(
     batches: tuple[int, ...],
     cores: tuple[int, ...] | None,
     device: str,
-    quick: bool,
+    budget: "Budget",
     remeasure: tuple[str, ...],
 ) -> "SweepRequest":
-    from ttamer.cli.models import FACTORY
-    from ttamer.profiling.budgets import BUDGETS
     from ttamer.profiling.machine import allowed_cpus
     from ttamer.profiling.request import ModelRequest, SweepRequest
     from ttamer.profiling.target import TargetSource
@@ -190,38 +223,16 @@ def _request(
         name=name,
         models=tuple(
             ModelRequest(
-                name=c.name, source=TargetSource(factory=FACTORY, arguments=c.arguments, identity=c.identity())
+                name=c.name, source=TargetSource(factory=c.factory, arguments=c.arguments, identity=c.identity())
             )
             for c in chosen
         ),
         batches=batches,
         cores=cores or powers,
         device=device,
-        budget=BUDGETS["quick" if quick else "default"],
+        budget=budget,
         remeasure=remeasure,
     )
-
-
-def _print_sweep(planned: "SweepPlan", format: Format) -> None:
-    todo, finished = planned.points_todo(), len(planned.finished)
-    if format is Format.TABLE:
-        print(f"{render.count(todo, 'point')} to measure, {finished:,} finished, about {planned.estimated_s:.0f} s")
-    else:
-        content = {"points_to_measure": todo, "points_finished": finished, "estimated_s": planned.estimated_s}
-        render.document(content, format)
-
-
-def _follow(advance: Advance, failures: list[str]) -> "Callable[[SweepEvent], None]":
-    """Shows progress; failures are kept for later, as a progress bar would wipe them out."""
-
-    def follow(event: "SweepEvent") -> None:
-        batch = f", batch {event.batch}" if event.batch else ""
-        where = f"{event.model} on {render.count(event.cores, 'core')}{batch}"
-        advance(event.done, event.total, where, event.remaining_s)
-        if event.kind in ("retry", "failed"):
-            failures.append(f"{event.kind}: {where}: {event.message}" + (f" ({event.remedy})" if event.remedy else ""))
-
-    return follow
 
 
 def _with_published_accuracy(profile: "Profile", folder: Path) -> "Profile":
@@ -234,57 +245,3 @@ def _with_published_accuracy(profile: "Profile", folder: Path) -> "Profile":
         row for model in profile.models for row in published_accuracy(model) if (row.model, row.source) not in known
     ]
     return write_profile(folder, replace(profile, accuracy=(*profile.accuracy, *rows))) if rows else profile
-
-
-def _whole_points(profile: "Profile", models: list[str]) -> "list[LatencyPoint]":
-    points = [point for point in profile.latency if point.key.part == "whole" and point.key.model in models]
-    return sorted(points, key=lambda p: (models.index(p.key.model), p.key.device, p.key.cores, p.key.batch))
-
-
-def rows_of(profile: "Profile", models: list[str]) -> list[Mapping[str, object]]:
-    """The whole-model points as data."""
-    return [
-        {
-            **asdict(point.key),
-            "median_s": point.samples.median_s(),
-            "slowest_s": max(point.samples.seconds),
-            "samples": len(point.samples),
-            "peak_memory_bytes": point.peak_memory_bytes,
-            "load_time_s": point.load_time_s,
-            "verdict": point.verdict,
-        }
-        for point in _whole_points(profile, models)
-    ]
-
-
-def print_measured(profile: "Profile", models: list[str]) -> None:
-    """Print the whole-model points as a table, and the accuracies that others published."""
-    rows = []
-    for point in _whole_points(profile, models):
-        median_s, (low_s, high_s) = point.samples.median_s(), point.samples.interval_s(0.5)
-        rows.append((
-            point.key.model, str(point.key.cores), str(point.key.batch), render.seconds(median_s),
-            render.seconds_between(low_s, high_s), render.seconds(max(point.samples.seconds)),
-            str(len(point.samples)), render.rate(point.key.batch / median_s),
-            render.mebibytes(point.peak_memory_bytes), point.verdict,
-        ))  # fmt: skip
-    columns = ("model", "cores", "batch", "median", "95 % interval", "slowest", "n", "throughput", "memory", "verdict")
-    spare = ("slowest", "n", "memory", "95 % interval", "throughput")
-    cpu = profile.machine.facts.get("cpu") or "this machine"
-    render.table(columns, rows, title=f"Profile {profile.name!r} on {cpu}", spare=spare)
-    for row in profile.accuracy:
-        if row.model in models and row.source == "published":
-            print(f"{row.model}: {render.percent(row.accuracy, 2)} on {row.dataset} ({row.source})")
-
-
-def _say_doubts(profile: "Profile", models: list[str]) -> None:
-    """On stderr, how many points were disturbed, and how to measure just those again."""
-    from ttamer.profiles.shelf import remeasuring
-
-    points = [point for point in profile.latency if point.key.model in models]
-    for verdict, cause in (("contended", "other programs used the cores"), ("throttled", "the quota held it back")):
-        doubted = [point for point in points if point.verdict == verdict]
-        if doubted:
-            again = remeasuring({point.key.model for point in doubted}, verdict, profile.require_folder())
-            share = f"{len(doubted):,} of {render.count(len(points), 'point')}"
-            render.say(f"{share} {verdict}: {cause}; when the machine is quiet: {again}")

@@ -20,8 +20,10 @@ def run(
     Example: ttamer profile show reference
     """
     from ttamer.cli.importing import print_imported
-    from ttamer.cli.profile import print_measured, rows_of
+    from ttamer.cli.measured import print_measured, rows_of
+    from ttamer.cli.replicas import print_side_by_side
     from ttamer.profiles.shelf import find_profile, read_profile
+    from ttamer.profiles.side_by_side import read_side_by_side
 
     profile = read_profile(find_profile(name))
     models = list(profile.models)
@@ -36,9 +38,11 @@ def run(
     if profile.latency:
         print_measured(profile, models)
         surfaces.print_fits(surfaces.fitted(profile, models))
-        print(surfaces.plot(profile, models))
+        render.block(surfaces.plot(profile, models))
     if profile.imported:
         print_imported(profile)
+    if together := read_side_by_side(profile.require_folder()):
+        print_side_by_side(together)
     _print_accuracy(profile)
 
 

@@ -5,9 +5,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ttamer.cli.options import Format
+
+if TYPE_CHECKING:
+    from ttamer.profiles.service import Service
 
 DASH = "-"
 GAP = 2  # blanks between the columns of a table
@@ -77,6 +80,12 @@ def kibibytes(value: float) -> str:
     '1.5 KiB'
     """
     return f"{value / 2**10:,.1f} KiB"
+
+
+def goal(service: "Service") -> str:
+    """What a service asks for: its SLO, what the network takes of it, and the load."""
+    network = f" less {seconds(service.network_s)} on the network" if service.network_s else ""
+    return f"p{100 * service.quantile:g} <= {seconds(service.slo_s)}{network} at {rate(service.rate_rps)}"
 
 
 def count(number: int, noun: str) -> str:
@@ -155,6 +164,12 @@ def document(content: Mapping[str, Any], format: Format) -> None:
     from ttamer.profiles.documents import to_yaml
 
     print(json.dumps(content, indent=2) if format is Format.JSON else to_yaml(content), end="\n")
+
+
+def block(text: str) -> None:
+    """Print several lines on stdout, such as a plot; nothing if there are none."""
+    if text:
+        print(text)
 
 
 def say(text: str = "") -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ttamer.profiles.profile import LatencyPoint, Profile
 
 MARKERS = "ox+*#@%&"
+FEWEST_PLOTTED = 4  # points that a plot says more of than a table
 TRUSTED = ("ok", "noisy")
 
 
@@ -77,13 +78,15 @@ def print_predictions(fits: Sequence[dict[str, Any]]) -> None:
 
 
 def plot(profile: "Profile", models: Sequence[str]) -> str:
-    """Latency against throughput, a marker for each model and core count; as many as there are markers."""
+    """Latency against throughput, a marker for each model and core count; empty for a handful of points."""
     curves: dict[str, list[tuple[float, float]]] = {}
     for (model, _), points in _curves(profile, models).items():
         for point in points:
             median_s = point.samples.median_s()
             label = f"{model} on {render.count(point.key.cores, 'core')}"
             curves.setdefault(label, []).append((1000 * median_s, point.key.batch / median_s))
+    if sum(map(len, curves.values())) < FEWEST_PLOTTED:
+        return ""
     series = [Series(label, marker, points) for (label, points), marker in zip(curves.items(), MARKERS, strict=False)]
     text = scatter(series, x_label="ms a batch (logarithmic)", y_label="requests per second", is_log=True)
     hidden = len(curves) - len(series)

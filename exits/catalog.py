@@ -4,6 +4,7 @@ A model is named (`resnet18`, `bert-tiny`) or is the path of a local Hugging Fac
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ IMAGENET_CLASSES, IMAGENET_SHAPE = 1000, (3, 224, 224)
 CIFAR_CLASSES, CIFAR_SHAPE = 10, (3, 32, 32)
 TEXT_CLASSES, TEXT_TOKENS = 2, 128
 IMAGE_HEADS, TEXT_HEADS = ("gap", "pool4"), ("mean", "cls")
+VARIANTS = ("channels_last", "bf16", "compile")  # what may follow a name, after a plus sign
+TOKENS_SUFFIX = re.compile(r"(\d+)tokens")  # so may a length of texts: bert-mini+64tokens
 FOLDER_MODEL_TYPES = {"bert": "num_hidden_layers", "distilbert": "n_layers"}  # model type -> key of its depth
 
 # Blocks in each of the four stages; He et al., Deep Residual Learning (2016), table 1.
@@ -45,6 +48,7 @@ class Entry:
 
     input_shape: (channels, height, width) or (tokens,); exits: names, shallow to deep; heads: kinds that fit, the
     default first; folder: the Hugging Face folder, None for a named model; config: its parsed config.json.
+    variant: of VARIANTS, in this order.
     """
 
     name: str
@@ -55,6 +59,17 @@ class Entry:
     heads: tuple[str, ...]
     folder: Path | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    variant: tuple[str, ...] = ()
+
+    @property
+    def base(self) -> str:
+        """The name without the variant."""
+        return self.name.split("+")[0]
+
+    @property
+    def suffix(self) -> str:
+        """What follows the name: empty, or a plus sign and the variant."""
+        return "+".join(["", *self.name.split("+")[1:]])
 
 
 def known_names() -> tuple[str, ...]:
@@ -63,10 +78,30 @@ def known_names() -> tuple[str, ...]:
 
 
 def resolve(model: str) -> Entry:
-    """The entry of a known name or of a local Hugging Face folder.
+    """The entry of a known name or of a local Hugging Face folder, with the variant that follows it.
 
-    Raises InputError that names the nearest known model, or says what the folder lacks.
+    Raises InputError that names the nearest known model or variant, or says what the folder lacks.
     """
+    base, *suffixes = [model] if Path(model).is_dir() else model.split("+")
+    entry = _resolve_base(base)
+    if not suffixes:
+        return entry
+    tokens = [int(found[1]) for found in map(TOKENS_SUFFIX.fullmatch, suffixes) if found]
+    variant = [suffix for suffix in suffixes if not TOKENS_SUFFIX.fullmatch(suffix)]
+    for suffix in variant:
+        if suffix not in VARIANTS:
+            raise unknown_name("variant", suffix, VARIANTS, where=f" of {base!r}", also=", or a length like 64tokens")
+    if len(tokens) > 1 or len(set(variant)) < len(variant):
+        raise InputError(f"{model!r} says the same thing twice", remedy="give each variant once")
+    if tokens and len(entry.input_shape) == 3:
+        raise InputError(f"{base!r} reads images", remedy=f"leave {tokens[0]}tokens out")
+    shaped = with_shape(entry, (tokens[0],)) if tokens else entry
+    ordered = tuple(name for name in VARIANTS if name in variant)
+    words = [entry.name, *(f"{count}tokens" for count in tokens), *ordered]
+    return replace(shaped, name="+".join(words), variant=ordered)
+
+
+def _resolve_base(model: str) -> Entry:
     if model in TORCHVISION_BLOCKS:
         exits = _block_names(TORCHVISION_BLOCKS[model])
         return Entry(

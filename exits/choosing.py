@@ -145,9 +145,8 @@ def _right(one: Evaluated, records: ExitRecords) -> Floats:
 
 
 def _seconds(one: Evaluated, records: ExitRecords, costs: ExitCosts) -> Floats:
-    decision = one.fitted.policy.decide(records)
-    heads_NK = decision.heads_NK(one.fitted.policy.heads_K(records.exits))
-    return np.asarray(np.cumsum(costs.stage_s_K)[decision.stop_N] + heads_NK @ costs.head_s_K)
+    policy = one.fitted.policy
+    return costs.seconds_N(policy.decide(records), policy.heads_K(records.exits))
 
 
 def _mean_s(one: Evaluated) -> float:

@@ -3,8 +3,9 @@
 Axes: N samples, K exits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,17 @@ class Decision:
         if self.evaluated_NK is not None:
             return self.evaluated_NK
         return np.asarray(heads_K & (np.arange(len(heads_K)) <= self.stop_N[:, np.newaxis]))
+
+
+def stages_run(heads_NK: NDArray[np.bool_], starts: Sequence[int] = (0,)) -> NDArray[np.bool_]:
+    """The stages that are run where these heads are evaluated: in each model up to the last of its heads.
+
+    heads_NK: with any axes before that of the exits. starts: the first exit of each model of a cascade.
+    """
+    bounds = (*starts, heads_NK.shape[-1])
+    parts = [heads_NK[..., low:high] for low, high in pairwise(bounds)]
+    later = [np.logical_or.accumulate(part[..., ::-1], axis=-1)[..., ::-1] for part in parts]
+    return np.concatenate(later, axis=-1)
 
 
 def in_blocks(walk: Callable[[Floats], Decision], confidence_NK: Floats) -> Decision:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ttamer.exits.decision import stages_run
 from ttamer.exits.mixture import KINDS
 from ttamer.exits.policies.protocol import Decision, ExitCosts, Policy
 from ttamer.profiles.errors import InfeasibleError, InputError
@@ -29,7 +30,8 @@ class Outcome:
     """What a policy did on one set of records.
 
     accuracy: share of answers that are the label, low and high its 95 % Wilson interval; agreement: share that are the
-    last exit's answer. stop_share_K: share stopping at each exit; reach_share_K: share that runs each stage;
+    last exit's answer. stop_share_K: share stopping at each exit; reach_share_K: share that did not stop before;
+    run_share_K, asked_share_K: share for which each stage is run and each head is evaluated.
     recall_share: share answered by an exit before the one that stopped. heads_K: heads evaluated on the way.
     mean_s: mean seconds a sample spends, None without costs; answering from an earlier exit refunds nothing.
     """
@@ -41,6 +43,8 @@ class Outcome:
     agreement: float
     stop_share_K: Floats
     reach_share_K: Floats
+    run_share_K: Floats
+    asked_share_K: Floats
     recall_share: float
     heads_K: NDArray[np.bool_]
     mean_s: float | None
@@ -231,6 +235,8 @@ def _outcome(policy: Policy, replay: _Replay, costs: ExitCosts | None) -> Outcom
     right = int(replay.correct_NK[rows_N, decision.answer_N].sum())
     low, high = wilson_interval(right, records.samples)
     stop_share_K = _stop_share(decision, records)
+    reach_share_K = np.asarray(stop_share_K[::-1].cumsum()[::-1])
+    run_share_K, asked_share_K = _work_shares(decision, reach_share_K, heads_K, records.starts)
     return Outcome(
         samples=records.samples,
         accuracy=right / records.samples,
@@ -238,17 +244,25 @@ def _outcome(policy: Policy, replay: _Replay, costs: ExitCosts | None) -> Outcom
         high=high,
         agreement=float(replay.agrees_NK[rows_N, decision.answer_N].mean()),
         stop_share_K=stop_share_K,
-        reach_share_K=np.asarray(stop_share_K[::-1].cumsum()[::-1]),
+        reach_share_K=reach_share_K,
+        run_share_K=run_share_K,
+        asked_share_K=asked_share_K,
         recall_share=float((decision.answer_N < decision.stop_N).mean()),
         heads_K=heads_K,
-        mean_s=None if costs is None else _mean_s(decision, stop_share_K, heads_K, costs),
+        mean_s=None if costs is None else float(run_share_K @ costs.stage_s_K + asked_share_K @ costs.head_s_K),
     )
 
 
-def _mean_s(decision: Decision, stop_share_K: Floats, heads_K: NDArray[np.bool_], costs: ExitCosts) -> float:
+def _work_shares(
+    decision: Decision, reach_share_K: Floats, heads_K: NDArray[np.bool_], starts: Sequence[int]
+) -> tuple[Floats, Floats]:
+    """The share of samples for which each stage is run, and for which each head is evaluated."""
     if decision.evaluated_NK is None:
-        return float(stop_share_K @ costs.path_s_K(heads_K))
-    return costs.spent_s(stop_share_K, decision.evaluated_NK.mean(axis=0))
+        return np.where(stages_run(heads_K, starts), reach_share_K, 0.0), np.where(heads_K, reach_share_K, 0.0)
+    asked_share_K = np.asarray(decision.evaluated_NK.mean(axis=0))
+    if len(starts) == 1:
+        return reach_share_K, asked_share_K
+    return np.asarray(stages_run(decision.evaluated_NK, starts).mean(axis=0)), asked_share_K
 
 
 def _stop_share(decision: Decision, records: ExitRecords) -> Floats:
@@ -256,7 +270,9 @@ def _stop_share(decision: Decision, records: ExitRecords) -> Floats:
 
 
 def _check_costs(costs: ExitCosts | None, records: ExitRecords) -> None:
-    if costs is not None and not costs.stage_s_K.shape == costs.head_s_K.shape == (records.exits,):
+    if costs is None:
+        return
+    if not costs.stage_s_K.shape == costs.head_s_K.shape == (records.exits,) or costs.starts != records.starts:
         raise InputError(
             f"costs of {costs.stage_s_K.shape[0]} stages and {costs.head_s_K.shape[0]} heads do not fit "
             f"records of {records.exits} exits",

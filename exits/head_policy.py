@@ -40,7 +40,8 @@ READERS: dict[str, Reader] = {
 class HeadPolicy:
     """A policy whose parameters are its fields, the active heads among them.
 
-    heads: the exits whose heads are evaluated, ascending, the last one included. Raises InputError otherwise.
+    heads: the exits whose heads are evaluated; the last of them answers whatever is left. Raises InputError unless they
+    ascend.
     """
 
     heads: Heads
@@ -63,7 +64,7 @@ class HeadPolicy:
         return cls(**values)
 
     def heads_K(self, exits: int) -> NDArray[np.bool_]:
-        """The active heads. Raises InputError unless the last of them is the last of K exits."""
+        """The active heads. Raises InputError if K exits are too few for them."""
         return head_mask(self.heads, exits)
 
 

@@ -77,7 +77,8 @@ def spec_of(
         exits=entry.exits,
         head=kind,
         weights=_weights_identity(entry, weights),
-        source=str(entry.folder or (entry.name if weights.lower() in (RANDOM, DEFAULT) else weights)),
+        source=str(entry.folder or (entry.base if weights.lower() in (RANDOM, DEFAULT) else weights)),
+        variant=entry.variant,
     )
 
 
@@ -96,7 +97,7 @@ def _tensors(entry: Entry, weights: str) -> Mapping[str, Tensor] | None:
     if entry.folder is not None or weights.lower() == RANDOM:
         return None
     if weights.lower() == DEFAULT:
-        return family(entry.family).default_weights(entry.name)
+        return family(entry.family).default_weights(entry.base)
     return read_weights(Path(weights))
 
 

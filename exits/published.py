@@ -14,11 +14,14 @@ DEFAULT = "DEFAULT"
 def published_accuracy(model: str, weights: str = DEFAULT) -> list[AccuracyRow]:
     """The top-1 accuracy torchvision publishes for these weights of its own models; none for any other model.
 
+    A variant that computes the same has the same; one in another number format has none until it is measured.
+
     weights: `DEFAULT`, or a name such as `IMAGENET1K_V1`. Raises InputError for an unknown name.
     """
-    if model not in TORCHVISION_BLOCKS:
+    base, *variant = model.split("+")
+    if base not in TORCHVISION_BLOCKS or "bf16" in variant:
         return []
-    percent = _published(model, weights).meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    percent = _published(base, weights).meta["_metrics"]["ImageNet-1K"]["acc@1"]
     return [
         AccuracyRow(
             model=model, exit=len(resolve(model).exits) - 1, dataset=DATASET, split=SPLIT, accuracy=percent / 100,

@@ -8,12 +8,14 @@ as its first axis, so rows can be dropped by indexing. Axes: B batch, K exits, V
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from ttamer.exits.catalog import Entry
 from ttamer.exits.heads import Head
+from ttamer.exits.variants import apply_variant, compiled, converter
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import ModelSpec
 
@@ -92,6 +94,10 @@ class StagedModel(nn.Module):
         self.backbone, self.heads = backbone, nn.ModuleList(heads)
         self.temperature_K: tuple[float, ...] = (1.0,) * len(spec.exits)
         self.requires_grad_(False).eval().to(device)
+        self._convert = converter(spec.variant, spec.name, spec.input_shape, device)
+        apply_variant((self.backbone, self.heads), spec.variant)
+        self._stage_K = [compiled(partial(backbone.stage, k), spec.variant) for k in range(len(spec.exits))]
+        self._logits_K = [compiled(partial(self._logits, k), spec.variant) for k in range(len(spec.exits))]
 
     @property
     def exits(self) -> int:
@@ -106,19 +112,21 @@ class StagedModel(nn.Module):
     @torch.inference_mode()
     def run_stage(self, k: int, state: State) -> State:
         """The state after stage k, from the state before it."""
-        return self.backbone.stage(k, state)
+        return self._stage_K[k](self._convert(state) if k == 0 and self._convert else state)
 
     @torch.inference_mode()
     def run_head(self, k: int, state: State) -> Tensor:
         """Calibrated logits (B, V) of exit k, from the state after stage k."""
-        return self._logits(k, state) / self.temperature_K[k]
+        return self._logits_K[k](state) / self.temperature_K[k]
 
     @torch.inference_mode()
     def run_whole(self, state: State) -> Tensor:
         """The backbone's own logits (B, V), without any early head."""
-        for k in range(self.exits):
-            state = self.backbone.stage(k, state)
-        return self._logits(self.exits - 1, state)
+        if self._convert:
+            state = self._convert(state)
+        for stage in self._stage_K:
+            state = stage(state)
+        return self._logits_K[-1](state)
 
     @torch.inference_mode()
     def pooled(self, k: int, state: State) -> Tensor:
@@ -129,4 +137,4 @@ class StagedModel(nn.Module):
 
     def _logits(self, k: int, state: State) -> Tensor:
         logits: Tensor = self.heads[k](state) if k < len(self.heads) else self.backbone.classify(state)
-        return logits
+        return logits.float()

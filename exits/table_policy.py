@@ -41,7 +41,7 @@ class TablePolicy(HeadPolicy):
     @classmethod
     def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
         """The optima at the corners of the promised frontier, for several sets of active heads."""
-        sets = head_choices(calibration.exits)
+        sets = head_choices(calibration)
         return [policy for heads in sets for policy in cls.swept(calibration, costs, heads, CORNERS)]
 
     @classmethod

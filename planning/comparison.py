@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ttamer.planning.baselines import BASELINES, Baseline
-from ttamer.planning.pareto import in_short
+from ttamer.planning.naming import in_short
 from ttamer.planning.problem import Problem, Solution
 from ttamer.planning.program import Program, make_program
 from ttamer.planning.promises import deploy, promise_of_group, promise_of_plan

@@ -34,6 +34,12 @@ def demands(service: Service) -> Iterator[Demand]:
     if service.max_drop < 1:
         words = f"an accuracy drop of at most {percent(service.max_drop)}"
         yield Demand(name="max-drop", words=words, without=_changed(max_drop=1.0))
+    if service.mean_latency_s is not None:
+        words = f"a mean latency of at most {duration(service.mean_latency_s)} alone"
+        yield Demand(name="mean-latency", words=words, without=_changed(mean_latency_s=None))
+    if service.risk is not None:
+        words = f"a {service.risk_of} of at most {percent(service.risk)}, guaranteed"
+        yield Demand(name="risk", words=words, without=_changed(risk=None))
     if limits.memory_bytes is not None:
         yield Demand(
             name="memory", words=f"{memory(limits.memory_bytes)} of memory", without=_unlimited(memory_bytes=None)

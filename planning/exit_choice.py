@@ -1,8 +1,6 @@
 """Which exit policies are worth being columns of the program: a handful of operating points of every model.
 
-Policies are fitted on calibration records and chosen on validation records. Of all settings of all kinds, the
-fastest at each of a few tolerated drops of accuracy survives, one that clearly beats the last exit, and the last
-exit always.
+Policies are fitted on calibration records and chosen on validation records, as the service's terms for them say.
 
 Axes: K exits.
 """
@@ -19,12 +17,12 @@ from ttamer.exits.evaluate import (
     evaluate,
     evaluate_all,
     fit_candidates,
-    pareto,
     refuse_overlap,
 )
 from ttamer.exits.policies import OFFERED, POLICIES
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts
+from ttamer.planning.exit_terms import ExitTerms, whole_alone_s
 from ttamer.planning.model_choice import ModelChoice, has_records, last_exit_row
 from ttamer.planning.service_times import Paths
 from ttamer.profiles.errors import DocumentError, InputError
@@ -36,7 +34,6 @@ from ttamer.profiles.registry import unknown_name
 from ttamer.profiles.service import Stage
 from ttamer.profiles.shelf import records_path
 
-DROPS = (0.0, 0.005, 0.01, 0.02, 0.05)  # of accuracy against the last exit: one operating point at each, if allowed
 Z_95_UPPER = 1.6448536269514722  # one-sided 95 %, normal
 ROUNDING = 1e-9  # far below one sample of any split
 
@@ -46,7 +43,8 @@ class OperatingPoint:
     """A model with an exit policy, and what that is worth.
 
     paths: where rows leave; None for the whole model. source: `measured` or `published`, None without accuracy.
-    drop: accuracy lost against the model's own last exit on validation records.
+    drop: accuracy lost against the model's own last exit on validation records. mean_s: of a request alone, where it
+    was asked for.
     """
 
     name: str
@@ -56,28 +54,54 @@ class OperatingPoint:
     accuracy_low: float | None = None
     source: str | None = None
     drop: float = 0.0
+    mean_s: float | None = None
 
 
 def operating_points(
-    profile: Profile, model: str, stage: Stage, choice: ModelChoice, device: str, max_drop: float
+    profile: Profile, model: str, stage: Stage, choice: ModelChoice, device: str, terms: ExitTerms
 ) -> list[OperatingPoint]:
-    """The operating points of one model: exit policies if it has records, and the last exit always.
+    """The operating points of one model that keep the terms: exit policies if it has records, and the last exit.
 
-    Raises InputError on an unknown policy kind, on records that do not fit the model or overlap.
+    Raises InputError on an unknown policy kind, on records that do not fit the model or overlap, InfeasibleError if
+    they are too few for the guarantee asked for.
     """
     kinds = allowed_kinds(stage)
     if not has_records(profile, model) or not _heads_are_measured(profile, model, device):
-        return [unrecorded_point(profile, model, choice.dataset)]
+        return _unrecorded(profile, model, choice, device, terms)
     calibration, validation = (read_records(profile, model, split) for split in ("calibration", "validation"))
     if choice.dataset not in (None, validation.dataset):
-        return [unrecorded_point(profile, model, choice.dataset)]
+        return _unrecorded(profile, model, choice, device, terms)
     refuse_overlap(calibration, validation)
     costs = measured_costs(profile, model, device)
     fitted = fit_candidates(kinds, calibration, costs)
-    evaluated = evaluate_all(fitted, validation, costs)
+    evaluated = terms.admitted(fitted, calibration, validation, costs)
     last = evaluate_all([FittedPolicy(LastExit(), model)], validation, costs)[0]
-    chosen = _thin(evaluated, last, max_drop)
-    return [_point(one, last.outcome, number, validation) for number, one in _numbered([last, *chosen])]
+    is_sound = not terms.doubts_last_exit or any(one.fitted.kind == LastExit.kind for one in evaluated)
+    chosen = [last] if is_sound and terms.in_time(last.outcome.mean_s) else []
+    chosen += terms.chosen(evaluated, last, calibration, validation, costs)
+    points = [_point(one, last.outcome, number, validation) for number, one in _numbered(chosen)]
+    return [_vouched(point, one, terms, validation, len(fitted)) for point, one in zip(points, chosen, strict=True)]
+
+
+def _vouched(
+    point: OperatingPoint, one: Evaluated, terms: ExitTerms, validation: ExitRecords, settings: int
+) -> OperatingPoint:
+    """The point with what vouches for it and the number of settings it was chosen among."""
+    assurance = terms.assurance(one.fitted.policy, validation)
+    spec = point.spec.model_copy(update={"settings": settings, "assurance": assurance})
+    return replace(point, spec=spec, mean_s=one.outcome.mean_s)
+
+
+def _unrecorded(
+    profile: Profile, model: str, choice: ModelChoice, device: str, terms: ExitTerms
+) -> list[OperatingPoint]:
+    """The last exit of a model without records, if it keeps the terms."""
+    if terms.doubts_last_exit:
+        return []
+    point = unrecorded_point(profile, model, choice.dataset)
+    if terms.mean_s is not None:
+        point = replace(point, mean_s=whole_alone_s(profile, model, device))
+    return [point] if terms.in_time(point.mean_s) else []
 
 
 def allowed_kinds(stage: Stage) -> tuple[str, ...]:
@@ -182,24 +206,6 @@ def _heads_are_measured(profile: Profile, model: str, device: str) -> bool:
         for cores, batch in settings
     ]
     return all(sizes and sizes[0] == 1 and sizes[-1] >= batch for sizes, batch in heads)
-
-
-def _thin(evaluated: Sequence[Evaluated], last: Evaluated, max_drop: float) -> list[Evaluated]:
-    """The fastest on the frontier at each tolerated drop, fastest last; only those faster than the last exit.
-
-    The most accurate comes first if it beats the last exit by more than chance: the lower end of its interval does.
-    """
-    reference, slowest = last.outcome.accuracy, last.outcome.mean_s
-    assert slowest is not None
-    best = pareto(evaluated)
-    better = [one for one in best if one.outcome.low > reference and (one.outcome.mean_s or slowest) < slowest]
-    kept = better[-1:]
-    for drop in sorted({*(drop for drop in DROPS if drop <= max_drop), max_drop}):
-        enough = [one for one in best if one.outcome.accuracy >= reference - drop - ROUNDING]
-        faster = [one for one in enough if one.outcome.mean_s is not None and one.outcome.mean_s < slowest]
-        if faster and all(faster[0] is not one for one in kept):
-            kept.append(faster[0])
-    return kept
 
 
 def _numbered(chosen: Sequence[Evaluated]) -> list[tuple[int, Evaluated]]:

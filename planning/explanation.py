@@ -9,8 +9,9 @@ from ttamer.planning.candidates import Server, stage_quantile
 from ttamer.planning.conflict import with_limits, with_pool
 from ttamer.planning.exit_choice import OperatingPoint, restored_point
 from ttamer.planning.model_choice import ModelChoice
+from ttamer.planning.naming import setting_of
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
-from ttamer.planning.slack import Slack, setting_of, slacks
+from ttamer.planning.slack import Slack, slacks
 from ttamer.planning.valuation import levels_of, pool_of
 from ttamer.planning.verify import describe, verify
 from ttamer.planning.what_if import WhatIf

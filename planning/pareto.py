@@ -13,11 +13,11 @@ from typing import Literal
 import pyarrow as pa
 
 from ttamer.planning.conflict import with_limits
-from ttamer.planning.remarks import counted
+from ttamer.planning.naming import in_short
 from ttamer.planning.two_digits import first_that, step_above, step_below, two_digits
 from ttamer.planning.what_if import WhatIf
 from ttamer.profiles.documents import envelope, write_table
-from ttamer.profiles.plan import Group, Plan
+from ttamer.profiles.plan import Plan
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.service import Service, Weights
 
@@ -29,6 +29,7 @@ MOST_PLANS = 24  # a terminal shows about as many points
 FINEST = 0.02  # of the whole difference: smaller steps are not looked into
 RANGE = 8  # times the SLO asked for, to either side
 SAME = 1e-9  # of an objective: rounding of sums
+CENT = 1e-4  # money an hour, below which no budget is looked into
 ACCURACY_FIRST = Weights(accuracy=1.0, cost=1e-6, batch=1e-9)
 COST_FIRST = Weights(accuracy=1e-6, cost=1.0, batch=1e-9)
 
@@ -36,12 +37,13 @@ COST_FIRST = Weights(accuracy=1e-6, cost=1.0, batch=1e-9)
 def frontier(service: Service, what_if: WhatIf, axis: Axis) -> list[Plan]:
     """The undominated plans along an axis, the tightest first; none if the service cannot be had anywhere on it.
 
-    `slo`: promised latency against the service's own objective. `cost`: cores against accuracy, under its SLO.
+    `slo`: promised latency against the service's own objective. `cost`: cores, or money where there are pools, against
+    accuracy, under its SLO.
     """
     if axis == "slo":
         return _undominated(_along_slo(service, what_if), lambda plan: (plan.promise.latency_s, -plan.solve.objective))
     return _undominated(
-        _along_cores(service, what_if), lambda plan: (plan.promise.cores, -_accuracy(plan), plan.promise.latency_s)
+        _along_cost(service, what_if), lambda plan: (cost_of(plan), -_accuracy(plan), plan.promise.latency_s)
     )
 
 
@@ -63,17 +65,25 @@ def _along_slo(service: Service, what_if: WhatIf) -> list[Plan]:
     return [*search.between(first, last), *([asked] if asked else [])]
 
 
-def _along_cores(service: Service, what_if: WhatIf) -> list[Plan]:
-    """Plans of the most accuracy for every budget that buys more, from the fewest cores that do to the budget."""
+def _along_cost(service: Service, what_if: WhatIf) -> list[Plan]:
+    """Plans of the most accuracy for every budget that buys more, from the least that does to the budget."""
 
     def with_cores(cores: int) -> Plan | None:
         return what_if.plan(aimed(with_limits(service, cores=cores), ACCURACY_FIRST))
+
+    def with_money(step: int) -> Plan | None:
+        money = min(two_digits(step), service.limits.cost_per_hour or two_digits(step))
+        return what_if.plan(aimed(with_limits(service, cost_per_hour=money), ACCURACY_FIRST))
 
     cheapest = what_if.plan(aimed(service, COST_FIRST))
     dearest = what_if.plan(aimed(service, ACCURACY_FIRST))
     if cheapest is None or dearest is None:
         return []
-    return Search(with_cores, _accuracy).between(cheapest.promise.cores, dearest.promise.cores)
+    least, most = cost_of(cheapest), cost_of(dearest)
+    if not service.pools:
+        return Search(with_cores, _accuracy).between(round(least), round(most))
+    first, last = (step_above(max(money, CENT)) for money in (least, most))
+    return [cheapest, *Search(with_money, _accuracy).between(first, last), dearest]
 
 
 def aimed(service: Service, weights: Weights) -> Service:
@@ -125,11 +135,15 @@ def _undominated(plans: Sequence[Plan], merits: Callable[[Plan], tuple[float, ..
 
 
 def is_beaten(plan: Plan, other: Plan) -> bool:
-    """Whether the other plan is no worse in latency, accuracy and cores and better in one of them."""
-    mine, others = (
-        (one.promise.latency_s, -_accuracy(one), float(one.promise.cores)) for one in (plan, other)
-    )  # fmt: skip
+    """Whether the other plan is no worse in latency, accuracy and cost and better in one of them."""
+    mine, others = ((one.promise.latency_s, -_accuracy(one), cost_of(one)) for one in (plan, other))
     return others != mine and all(that <= this for this, that in zip(mine, others, strict=True))
+
+
+def cost_of(plan: Plan) -> float:
+    """What the plan takes: money an hour where there are pools, else cores (on a GPU: devices)."""
+    promise = plan.promise
+    return promise.cost_per_hour or 0.0 if plan.service.pools else float(promise.cores + promise.devices)
 
 
 def _accuracy(plan: Plan) -> float:
@@ -148,6 +162,8 @@ def write_frontier(path: Path, plans: Sequence[Plan], axis: Axis, provenance: Pr
             "accuracy": plan.promise.accuracy,
             "accuracy_low": plan.promise.accuracy_low,
             "cores": plan.promise.cores,
+            "devices": plan.promise.devices,
+            "cost_per_hour": plan.promise.cost_per_hour,
             "utilization": plan.promise.utilization,
             "objective": plan.solve.objective,
             "status": plan.solve.status,
@@ -160,15 +176,9 @@ def write_frontier(path: Path, plans: Sequence[Plan], axis: Axis, provenance: Pr
     return path
 
 
-def in_short(group: Group) -> str:
-    """A replica group in a few words, such as `small/last-exit (1 core, batch 8) x 2`."""
-    where = "" if group.pool in ("", group.device) else f" of {group.pool}"
-    cores = counted(group.cores, group.device)
-    return f"{group.policy} ({cores}{where}, batch {group.batch}) x {group.replicas}"
-
-
 FRONTIER_SCHEMA = pa.schema({
     "slo_s": pa.float64(), "most_cores": pa.int32(), "latency_s": pa.float64(), "quantile": pa.float64(),
     "rate_rps": pa.float64(), "accuracy": pa.float64(), "accuracy_low": pa.float64(), "cores": pa.int32(),
-    "utilization": pa.float64(), "objective": pa.float64(), "status": pa.string(), "groups": pa.list_(pa.string()),
+    "devices": pa.int32(), "cost_per_hour": pa.float64(), "utilization": pa.float64(), "objective": pa.float64(),
+    "status": pa.string(), "groups": pa.list_(pa.string()),
 })  # fmt: skip

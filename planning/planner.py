@@ -5,7 +5,9 @@ from dataclasses import replace
 
 from ttamer.planning.base_cores import base_cores
 from ttamer.planning.candidates import Candidate, Server, enumerate_servers, parts_of, stage_quantile, trusted
+from ttamer.planning.evidence import with_evidence
 from ttamer.planning.exit_choice import OperatingPoint, operating_points
+from ttamer.planning.exit_terms import ExitTerms, nothing_left
 from ttamer.planning.feasibility import Feasibility
 from ttamer.planning.interpolation import server_between, settings_between
 from ttamer.planning.model_choice import ModelChoice, choose_models, is_measured
@@ -41,7 +43,7 @@ def plan_service(
     plan = best_plan(service, profile, choices, servers, solver=solver, limits=limits)
     if plan is None:
         raise infeasible(service, feasibility_of(service, profile, choices, servers))
-    return plan
+    return with_evidence(plan, profile)
 
 
 def feasibility_of(
@@ -139,8 +141,12 @@ def _fastest(
 def list_servers(service: Service, profile: Profile, choices: Sequence[ModelChoice]) -> list[Server]:
     """Everything that could serve each stage, whatever the SLO, without disturbed timings where others exist."""
     servers: list[Server] = []
+    terms = ExitTerms.of(service, profile, choices)
     for stage, choice in zip(service.stages, choices, strict=True):
-        found = _servers_of(stage, choice, service, profile)
+        found = _servers_of(stage, choice, service, profile, terms)
+        if not found and (terms.mean_s is not None or terms.doubts_last_exit):
+            slower = _servers_of(stage, choice, service, profile, replace(terms, mean_s=None))
+            raise nothing_left(stage.name, terms, [server.point.mean_s for server in slower])
         if not found:
             raise InputError(
                 f"no model of stage {stage.name!r} was measured at batches up to {service.limits.batch}",
@@ -151,21 +157,23 @@ def list_servers(service: Service, profile: Profile, choices: Sequence[ModelChoi
     return trusted(servers)
 
 
-def _servers_of(stage: Stage, choice: ModelChoice, service: Service, profile: Profile) -> list[Server]:
+def _servers_of(
+    stage: Stage, choice: ModelChoice, service: Service, profile: Profile, terms: ExitTerms
+) -> list[Server]:  # fmt: skip
     """What could serve a stage, in each pool what its device can run."""
-    by_device = {device: _servers_on(device, stage, choice, service, profile) for device in service.devices()}
+    by_device = {device: _servers_on(device, stage, choice, service, profile, terms) for device in service.devices()}
     return [replace(server, pool=pool.name) for pool in service.fleet() for server in by_device[pool.device]]
 
 
 def _servers_on(
-    device: str, stage: Stage, choice: ModelChoice, service: Service, profile: Profile
+    device: str, stage: Stage, choice: ModelChoice, service: Service, profile: Profile, terms: ExitTerms
 ) -> list[Server]:  # fmt: skip
     quantile, most_batch = stage_quantile(service.quantile, len(service.stages)), service.limits.batch
     points = [
         _named(point, stage.name, device, service)
         for model in choice.models
         if is_measured(profile, model, device)
-        for point in operating_points(profile, model, stage, choice, device, service.max_drop)
+        for point in operating_points(profile, model, stage, choice, device, terms)
     ]
     found = enumerate_servers(
         profile, stage.name, points, device=device, quantile=quantile, most_batch=most_batch

@@ -6,6 +6,7 @@ from ttamer.planning.base_cores import base_cores, in_words
 from ttamer.planning.candidates import Candidate, Server, doubts
 from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.model_choice import ModelChoice, is_measured
+from ttamer.planning.naming import counted, name_of
 from ttamer.planning.published import PublishedLaw
 from ttamer.planning.valuation import Levels, accuracy_of, cores_of, cost_of, memory_of
 from ttamer.profiles.errors import InputError
@@ -29,7 +30,7 @@ def binding_constraints(
         yield f"core budget: all {cores} are used"
     for pool in service.pools:
         if cores_of(groups, pool.name) == pool.cores:
-            yield f"pool {pool.name}: all {counted(pool.cores, pool.device)} are used"
+            yield f"pool {pool.name}: all in use, {counted(pool.cores, pool.device)}"
         if memory_of(groups, pool.name) == pool.memory_bytes:
             yield f"memory of pool {pool.name}: all {pool.memory_bytes} bytes are used"
     if limits.cost_per_hour is not None and cost_of(service, groups) >= limits.cost_per_hour * (1 - SLACKLESS):
@@ -43,21 +44,11 @@ def binding_constraints(
         yield "accuracy floor: nothing more can be given up"
     for group in groups:
         if group.rate_rps / group.replicas >= group.capacity_rps * (1 - service.headroom) * (1 - SLACKLESS):
-            yield f"SLO: each replica of {group.policy} takes all it can take in time"
+            yield f"SLO: each replica of {name_of(group, groups)} takes all it can take in time"
         if points[group.policy].paths is not None and points[group.policy].drop >= service.max_drop - SLACKLESS:
             yield f"accuracy drop: {group.policy} loses all that is allowed"
     if all(_is_needed(group, groups, service) for group in groups):
         yield "load: no replica can be spared"
-
-
-def counted(number: int, device: str) -> str:
-    """So many cores, or devices where the device is a GPU.
-
-    >>> counted(1, "cpu"), counted(2, "cuda")
-    ('1 core', '2 devices')
-    """
-    unit = "device" if device == "cuda" else "core"
-    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def _is_needed(group: Group, groups: Sequence[Group], service: Service) -> bool:

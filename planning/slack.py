@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from ttamer.planning.exit_choice import OperatingPoint
-from ttamer.planning.remarks import counted
+from ttamer.planning.naming import name_of
 from ttamer.planning.valuation import Levels, accuracy_of, cores_of, cost_of, memory_of
 from ttamer.profiles.plan import Group, Promise
 from ttamer.profiles.schema import Document
@@ -42,18 +42,6 @@ def slacks(
     for group in groups:
         if points[group.policy].paths is not None and service.max_drop < 1:
             yield _at_most(f"accuracy drop of {group.policy}", "fraction", points[group.policy].drop, service.max_drop)
-
-
-def name_of(group: Group, groups: Sequence[Group]) -> str:
-    """The group's policy, and its setting too if other groups share the policy."""
-    alike = [one for one in groups if one.policy == group.policy]
-    return group.policy if len(alike) == 1 else setting_of(group)
-
-
-def setting_of(group: Group) -> str:
-    """What a replica of the group is, in words."""
-    where = "" if group.pool in ("", group.device) else f" of {group.pool}"
-    return f"{group.policy} on {counted(group.cores, group.device)}{where} at batch {group.batch}"
 
 
 def _budgets(service: Service, groups: Sequence[Group]) -> Iterator[Slack]:

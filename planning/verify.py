@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from ttamer.planning.base_cores import base_cores
 from ttamer.planning.candidates import Server, make_published, make_server, parts_of, stage_quantile
+from ttamer.planning.evidence import doubts
 from ttamer.planning.exit_choice import OperatingPoint, restored_point
+from ttamer.planning.exit_terms import kinds_in
 from ttamer.planning.interpolation import Setting, server_between, settings_between
 from ttamer.planning.model_choice import ModelChoice, choose_models
 from ttamer.planning.promises import Deployment, promise_of_group, promise_of_plan, promised_latency_s
@@ -80,11 +82,12 @@ def _structure(plan: Plan) -> Iterator[Violation]:
 
 
 def _is_allowed(group: Group, stage: Stage, plan: Plan) -> Iterator[Violation]:
-    kind = plan.policies[group.policy].kind
+    kinds = kinds_in(plan.policies[group.policy])
     if stage.models and group.model not in stage.models:
         yield Violation(group.policy, f"{group.model!r} is not among the models of stage {stage.name!r}")
-    if stage.policies and kind not in (*stage.policies, "last-exit"):
-        yield Violation(group.policy, f"{kind} is not among the policies of stage {stage.name!r}")
+    for kind in kinds:
+        if stage.policies and kind not in (*stage.policies, "last-exit"):
+            yield Violation(group.policy, f"{kind} is not among the policies of stage {stage.name!r}")
     yield from _runs_where_allowed(group, plan.service)
     if not _same(group.rate_rps, group.share * plan.service.rate_rps):
         yield Violation(group.policy, f"{group.rate_rps:.6g} rps are not its share of {plan.service.rate_rps:.6g} rps")
@@ -187,6 +190,7 @@ def _promises(plan: Plan, profile: Profile) -> Iterator[Violation]:
         yield from _differences(group.policy, group, expected[-1])
     promise = promise_of_plan(service, expected, points, list(datasets.values()))
     yield from _differences("promise", plan.promise, promise)
+    yield from (Violation(where, what) for where, what in doubts(plan, profile))
     yield from _aims(plan, levels_of(profile, choices), expected)
 
 

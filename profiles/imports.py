@@ -4,24 +4,22 @@ Such a row holds one latency, a summary of samples that nobody sees any more; it
 that the user states, and never turned into samples. Columns and an example: docs/import.md.
 """
 
-import csv
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.profile import AccuracyRow, ImportedPoint, Machine, ModelSpec, Profile
 from ttamer.profiles.provenance import capture
+from ttamer.profiles.tables import at_least_zero, read_cells
+from ttamer.profiles.tables import number as parse_number
 from ttamer.profiles.units import parse_fraction
 
 REQUIRED = ("model", "accuracy", "cores", "batch", "latency_s")
-OPTIONAL = ("throughput_rps", "load_time_s", "memory_bytes", "stage")
+OPTIONAL = ("throughput_rps", "load_time_s", "memory_bytes", "stage", "device")
+DEVICES = ("cpu", "cuda")
 SAME_COLUMN = {"task": "stage"}
 LARGEST_COUNT = 2**31 - 1  # cores and batches are 32-bit in every document
 LARGEST_BYTES = 2**63 - 1
@@ -34,6 +32,7 @@ class Row:
     """One valid row. line: where it stands in the file; None where a cell is empty and may be."""
 
     line: int
+    device: str
     stage: str
     model: str
     accuracy: float | None
@@ -48,10 +47,12 @@ class Row:
 def import_profile(path: Path, name: str, *, quantile: float = 0.99, device: str = "cpu") -> Profile:
     """The profile in a CSV or Parquet file, in memory. quantile: what every latency in it is the quantile of.
 
+    device: of the rows that name none.
+
     Raises DocumentError if the file cannot be read, lacks a column or has a column that is nearly a known one;
     InputError on an impossible cell, on a point that stands there twice and on a model of two accuracies.
     """
-    rows = [_checked(cells, line, path) for line, cells in _read(path)]
+    rows = [_checked(cells, line, path, device) for line, cells in _read(path)]
     if not rows:
         raise DocumentError(f"{path} holds no rows", remedy="write a row for each model, cores and batch")
     _refuse_twice(rows, path)
@@ -67,7 +68,7 @@ def import_profile(path: Path, name: str, *, quantile: float = 0.99, device: str
             for key, accuracy in accuracies.items()
             if accuracy is not None
         ),
-        imported=tuple(_point(row, names[row.stage, row.model], quantile, device) for row in rows),
+        imported=tuple(_point(row, names[row.stage, row.model], quantile) for row in rows),
         settings={"imported": {"file": path.name, "quantile": quantile}},
         provenance=capture(inputs=[path]),
     )
@@ -75,7 +76,7 @@ def import_profile(path: Path, name: str, *, quantile: float = 0.99, device: str
 
 def _read(path: Path) -> Iterator[tuple[int, Cells]]:
     """Line numbers and cells, columns by their known names."""
-    columns, rows = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
+    columns, rows = read_cells(path, ",".join(REQUIRED))
     known = [_known_column(column, path) for column in columns]
     missing = [column for column in REQUIRED if column not in known]
     if missing:
@@ -88,38 +89,6 @@ def _read(path: Path) -> Iterator[tuple[int, Cells]]:
         raise DocumentError(f"{path} has the column {twice[0]!r} twice", remedy="leave one out")
     for line, cells in rows:
         yield line, {name: cell for name, cell in zip(known, cells, strict=True) if name}
-
-
-def _csv(path: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[Any]]]]:
-    try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True))
-    except FileNotFoundError:
-        raise DocumentError(f"{path} does not exist", remedy="check the path") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DocumentError(f"{path} is not a readable CSV file: {error}", remedy="save it as UTF-8 CSV") from None
-    if not lines:
-        raise DocumentError(f"{path} is empty", remedy=f"start it with the header {','.join(REQUIRED)}")
-    header = [cell.strip() for cell in lines[0]]
-    rows = [(number, row) for number, row in enumerate(lines[1:], start=2) if any(cell.strip() for cell in row)]
-    for number, row in rows:
-        if len(row) != len(header):
-            raise DocumentError(
-                f"{path}, line {number}: {len(row)} cells under {len(header)} columns",
-                remedy="separate cells by commas and quote text that has some",
-            )
-    return header, iter(rows)
-
-
-def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[int, Sequence[Any]]]]:
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise DocumentError(f"{path} does not exist", remedy="check the path") from None
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DocumentError(f"{path} is not a readable Parquet file: {reason}", remedy="write it anew") from None
-    columns = [column.to_pylist() for column in table.columns]
-    return list(table.column_names), ((number, row) for number, row in enumerate(zip(*columns, strict=True), start=1))
 
 
 def _known_column(column: str, path: Path) -> str:
@@ -136,7 +105,7 @@ def _known_column(column: str, path: Path) -> str:
     return ""
 
 
-def _checked(cells: Cells, line: int, path: Path) -> Row:
+def _checked(cells: Cells, line: int, path: Path, device: str) -> Row:
     """The row with its cells as numbers. Raises InputError that names the line, the column and the value."""
 
     def read(column: str, parse: Callable[[str], Any], *, is_required: bool) -> Any:
@@ -153,6 +122,7 @@ def _checked(cells: Cells, line: int, path: Path) -> Row:
 
     return Row(
         line=line,
+        device=read("device", _device, is_required=False) or device,
         stage=read("stage", _name, is_required=False) or "",
         model=read("model", _name, is_required=True),
         accuracy=read("accuracy", _fraction, is_required=False),
@@ -160,7 +130,7 @@ def _checked(cells: Cells, line: int, path: Path) -> Row:
         batch=read("batch", _small_count, is_required=True),
         latency_s=read("latency_s", _positive, is_required=True),
         throughput_rps=read("throughput_rps", _positive, is_required=False),
-        load_time_s=read("load_time_s", _at_least_zero, is_required=False),
+        load_time_s=read("load_time_s", at_least_zero, is_required=False),
         memory_bytes=read("memory_bytes", _bytes, is_required=False),
     )
 
@@ -171,27 +141,17 @@ def _name(text: str) -> str:
     return text
 
 
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("is not a number (write seconds, requests/s or counts without a unit)") from None
-    if not math.isfinite(number):
-        raise ValueError("is not finite")
-    return number
+def _device(text: str) -> str:
+    if text not in DEVICES:
+        raise ValueError(f"is no device (known: {', '.join(DEVICES)})")
+    return text
 
 
 def _positive(text: str) -> float:
-    if (number := _number(text)) <= 0:
+    if (number := parse_number(text)) <= 0:
         raise ValueError("must be above zero")
     if not PLAUSIBLE[0] <= number <= PLAUSIBLE[1]:
         raise ValueError(f"lies outside {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g}")
-    return number
-
-
-def _at_least_zero(text: str) -> float:
-    if (number := _number(text)) < 0:
-        raise ValueError("must not be negative")
     return number
 
 
@@ -204,7 +164,7 @@ def _bytes(text: str) -> int:
 
 
 def _count(text: str, most: int) -> int:
-    number = _number(text)
+    number = parse_number(text)
     if number != int(number) or number < 1:
         raise ValueError("must be a whole number above zero")
     if number > most:
@@ -218,7 +178,7 @@ def _fraction(text: str) -> float:
             return parse_fraction(text)
         except InputError as error:
             raise ValueError(f"is refused: {error.message}") from None
-    if not 0 <= (number := _number(text)) <= 1:
+    if not 0 <= (number := parse_number(text)) <= 1:
         raise ValueError("lies outside 0 to 1 (write a fraction, or a percentage with %)")
     return number
 
@@ -230,11 +190,11 @@ def _refuse_twice(rows: Sequence[Row], path: Path) -> None:
             raise InputError(
                 f"{path}, line {row.line}: a stage in some rows and none in others", remedy="fill in every stage"
             )
-        key = (row.stage, row.model, row.cores, row.batch)
+        key = (row.stage, row.model, row.device, row.cores, row.batch)
         if key in seen:
             raise InputError(
-                f"{path}, lines {seen[key]} and {row.line}: {row.model!r} at batch {row.batch} on {row.cores} cores "
-                "stands there twice",
+                f"{path}, lines {seen[key]} and {row.line}: {row.model!r} at batch {row.batch} on {row.cores} "
+                f"{'cores' if row.device == 'cpu' else 'devices'} stands there twice",
                 remedy="keep one of them",
             )
         seen[key] = row.line
@@ -273,9 +233,9 @@ def _accuracy_row(model: str, dataset: str, accuracy: float) -> AccuracyRow:
     )  # fmt: skip
 
 
-def _point(row: Row, model: str, quantile: float, device: str) -> ImportedPoint:
+def _point(row: Row, model: str, quantile: float) -> ImportedPoint:
     return ImportedPoint(
-        model=model, device=device, cores=row.cores, batch=row.batch, latency_s=row.latency_s, quantile=quantile,
+        model=model, device=row.device, cores=row.cores, batch=row.batch, latency_s=row.latency_s, quantile=quantile,
         throughput_rps=row.throughput_rps or row.batch / row.latency_s,
         load_time_s=row.load_time_s or 0.0, memory_bytes=row.memory_bytes,
     )  # fmt: skip

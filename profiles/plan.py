@@ -19,10 +19,58 @@ from ttamer.profiles.service import Service
 FORMAT, VERSION = "plan", 1
 
 
+class Assurance(Document):
+    """How rarely a policy failed on samples that it was not chosen by, and what that bounds.
+
+    risk_of: what was counted: `disagreement` (with the last exit), `harm` (wrong where the last exit is right) or
+    `error`. bound: of the share of failures, with this confidence, whatever the distribution of the data.
+    """
+
+    risk_of: str
+    failures: NonNegativeInt
+    samples: PositiveInt
+    bound: float = Field(ge=0, le=1)
+    confidence: float = Field(gt=0, lt=1)
+
+
+class Seen(Document):
+    """What a policy did on one split of records.
+
+    digest: of the records. accuracy_low and accuracy_high: its 95 % Wilson interval. agreement: share of the last
+    exit's answers. drop: accuracy lost against the last exit, with its paired 95 % interval; negative where it won
+    some. mean_s: of a request alone (batch 1 on the most cores).
+    """
+
+    digest: str
+    samples: PositiveInt
+    accuracy: float = Field(ge=0, le=1)
+    accuracy_low: float = Field(ge=0, le=1)
+    accuracy_high: float = Field(ge=0, le=1)
+    agreement: float = Field(ge=0, le=1)
+    drop: float = Field(ge=-1, le=1)
+    drop_low: float = Field(ge=-1, le=1)
+    drop_high: float = Field(ge=-1, le=1)
+    mean_s: NonNegativeFloat
+
+
+class Evidence(Document):
+    """What speaks for a policy: on the records that chose it, and on test records, which decided nothing.
+
+    fitted_samples: calibration samples it was fitted on. test: None without such records. last_exit_s: as mean_s, of
+    the last exit alone.
+    """
+
+    fitted_samples: NonNegativeInt
+    validation: Seen
+    test: Seen | None = None
+    last_exit_s: NonNegativeFloat
+
+
 class PolicySpec(Document):
     """An exit policy as data: its kind, its parameters, and the records it was fitted and chosen on.
 
-    fitted_on and chosen_on map a split's name to the sha256 of its records.
+    fitted_on and chosen_on map a split's name to the sha256 of its records. settings: how many were to choose among,
+    of all kinds that were allowed. assurance: of its risk, where the service asks for a guarantee.
     """
 
     kind: str
@@ -30,6 +78,8 @@ class PolicySpec(Document):
     params: Mapping[str, Any] = {}
     fitted_on: Mapping[str, str] = {}
     chosen_on: Mapping[str, str] = {}
+    settings: NonNegativeInt = 0
+    assurance: Assurance | None = None
 
 
 class Group(Document):
@@ -108,7 +158,7 @@ class ProfileReference(Document):
 
 
 class Plan(Document):
-    """A deployment plan."""
+    """A deployment plan. evidence: by policy, of those that were chosen on records."""
 
     service: Service
     profile: ProfileReference
@@ -117,6 +167,7 @@ class Plan(Document):
     policies: Mapping[str, PolicySpec]
     solve: Solve
     binding: tuple[str, ...] = ()
+    evidence: Mapping[str, Evidence] = {}
     notes: tuple[str, ...] = ()
 
     def write(self, path: Path, provenance: Provenance) -> list[Path]:

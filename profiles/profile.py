@@ -32,6 +32,7 @@ class ModelSpec:
     exits: names of the K exits, shallow to deep; the last is the backbone's own classifier.
     weights: `random`, `default`, or the sha256 of the weights file.
     task: the stage of a pipeline that it was imported for, empty for none.
+    variant: how it is run beside the usual way, such as ("channels_last",) or ("bf16",).
     """
 
     name: str
@@ -43,15 +44,21 @@ class ModelSpec:
     weights: str = "random"
     source: str = ""
     task: str = ""
+    variant: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "input_shape", tuple(self.input_shape))
-        object.__setattr__(self, "exits", tuple(self.exits))
+        for name in ("input_shape", "exits", "variant"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @property
+    def dtype(self) -> str:
+        """The number format that it computes in."""
+        return "bfloat16" if "bf16" in self.variant else "float32"
 
     def digest(self) -> str:
         """Short hash of everything that changes what a measured point means."""
         shape = (self.family, self.classes, self.input_shape, self.exits, self.head, self.weights)
-        return hashlib.sha256(repr(shape).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(shape + self.variant).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +197,7 @@ class Profile:
     def point(self, model: str, part: str, exit: int, *, device: str, cores: int, batch: int) -> LatencyPoint:
         """A measured point. Raises InputError if it was not measured."""
         key = PointKey(
-            model=model, part=part, exit=exit, device=device, dtype="float32", batch=batch, cores=cores
+            model=model, part=part, exit=exit, device=device, dtype=self.spec(model).dtype, batch=batch, cores=cores
         )  # fmt: skip
         if key not in self._points:
             raise InputError(

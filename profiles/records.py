@@ -39,7 +39,7 @@ class ExitRecords:
 
     sample_N identifies samples across splits (its place in the data source); confidence is the largest
     softmax probability after temperature, margin the distance to the second largest, entropy in nats; the last two are
-    None in records that others wrote without them.
+    None in records that others wrote without them. starts: the first exit of each model, where several were joined.
     Raises InputError on NaN, on arrays that disagree in shape, on one class and on repeated samples.
     """
 
@@ -52,6 +52,7 @@ class ExitRecords:
     confidence_NK: Floats
     margin_NK: Floats | None = None
     entropy_NK: Floats | None = None
+    starts: tuple[int, ...] = (0,)
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ Weight = Annotated[float, Field(ge=0, le=LARGEST)]
 Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Memory = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Device = Literal["cpu", "cuda"]
+PoolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]  # a label of Kubernetes
 TIME_LIMIT_S = 30.0  # of a solver
 
 
@@ -86,7 +87,7 @@ class Pool(Document):
     None where there is no limit.
     """
 
-    name: str = Field(min_length=1)
+    name: PoolName
     device: Device = "cpu"
     cores: Count | None = None
     memory_bytes: Memory | None = None
@@ -112,6 +113,8 @@ class Service(Document):
     is for the sojourn in the service. pools: machines to choose from, each with its own price and limits; without any,
     one of `device`, with the prices and the limit on cores. max_drop is the most accuracy (a fraction)
     that an exit policy may lose against its model's last exit; `mix` lets models share the load.
+    mean_latency_s: of a request alone with any policy, at most. risk: most that a policy's disagreement with the last
+    exit, its harm or its error (risk_of) may be, with this confidence whatever the data; None asks for no guarantee.
     aggregation makes one accuracy of those of the stages, which counts in the objective and against accuracy_floor;
     accuracy_scale `rank` puts 0 for the least and 1 for the most accurate model of a stage in the objective's place.
     headroom: share of each replica's capacity to leave free. interpolate: offer batches and cores between measured
@@ -131,6 +134,10 @@ class Service(Document):
     accuracy_scale: Literal["raw", "rank"] = "raw"
     accuracy_floor: float | None = Field(default=None, ge=0, le=LARGEST)
     max_drop: float = Field(default=1.0, ge=0, le=1)
+    mean_latency_s: float | None = Field(default=None, ge=SMALLEST, le=LARGEST)
+    risk: float | None = Field(default=None, gt=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    risk_of: Literal["disagreement", "harm", "error"] = "disagreement"
     mix: bool = True
     device: Device = "cpu"
     pools: tuple[Pool, ...] = ()

@@ -21,6 +21,7 @@ from ttamer.profiles.service_parts import (
     Quantity,
     limits_content,
     parse_quantile,
+    parse_risk,
     percent,
     pool_content,
     refuse_twice,
@@ -29,7 +30,7 @@ from ttamer.profiles.service_parts import (
 )
 from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
 
-AS_THEY_ARE = ("objective", "aggregation", "accuracy_scale", "mix", "interpolate", "weights", "prices")
+AS_THEY_ARE = ("objective", "aggregation", "accuracy_scale", "risk_of", "mix", "interpolate", "weights", "prices")
 
 
 class ServiceFile(Document):
@@ -44,6 +45,10 @@ class ServiceFile(Document):
     accuracy_scale: Literal["raw", "rank"] = "raw"
     accuracy_floor: Quantity | None = None
     max_drop: Quantity = "100%"
+    mean_latency: Quantity | None = None
+    risk: Quantity | None = None
+    confidence: Quantity = "95%"
+    risk_of: Literal["disagreement", "harm", "error"] = "disagreement"
     weights: Weights = Weights()
     limits: FileLimits = FileLimits()
     prices: Prices = Prices()
@@ -78,6 +83,9 @@ class ServiceFile(Document):
             "limits": self.limits.to_limits(source),
             "accuracy_floor": _floor(self.accuracy_floor, self.aggregation, f"{source}: accuracy_floor"),
             "max_drop": parse_fraction(str(self.max_drop), f"{source}: max_drop"),
+            "mean_latency_s": _duration_s(self.mean_latency, f"{source}: mean_latency"),
+            "risk": None if self.risk is None else parse_risk(str(self.risk), f"{source}: risk"),
+            "confidence": parse_quantile(str(self.confidence), f"{source}: confidence"),
             "headroom": parse_fraction(str(self.headroom), f"{source}: headroom"),
             "pools": tuple(pool.to_pool(source) for pool in self.pools),
             "network_s": 0.0 if self.network_trace(source) else parse_network_s(self.network, f"{source}: network"),
@@ -120,6 +128,9 @@ def to_content(service: Service, trace: FileNetwork | None = None) -> dict[str, 
         "limits": limits_content(service.limits),
         "accuracy_floor": None if service.accuracy_floor is None else _floor_text(service.accuracy_floor),
         "max_drop": percent(service.max_drop),
+        "mean_latency": _duration_text(service.mean_latency_s),
+        "risk": None if service.risk is None else percent(service.risk),
+        "confidence": percent(service.confidence),
         "headroom": percent(service.headroom),
         "network": _network_content(service, trace),
         "current": [one.model_dump() for one in service.current],
@@ -144,6 +155,14 @@ def _network_content(service: Service, trace: FileNetwork | None) -> object:
 def parse_network_s(value: object, what: str) -> float:
     """Seconds that the network takes; 0 where none are given. Raises InputError on a duration without its unit."""
     return 0.0 if value is None else parse_duration_s(str(value), what)
+
+
+def _duration_text(seconds: float | None) -> str | None:
+    return None if seconds is None else spelled(seconds, DURATIONS, parse_duration_s)
+
+
+def _duration_s(value: Quantity | None, what: str) -> float | None:
+    return None if value is None else parse_duration_s(str(value), what)
 
 
 def _floor(value: Quantity | None, aggregation: str, what: str) -> float | None:

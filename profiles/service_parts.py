@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.schema import Document
-from ttamer.profiles.service import BaseAllocation, Count, Device, Limits, Pool, Stage, Weight
+from ttamer.profiles.service import BaseAllocation, Count, Device, Limits, Pool, PoolName, Stage, Weight
 from ttamer.profiles.units import parse_bytes, parse_duration_s, parse_fraction, parse_rate_rps
 
 Quantity = str | int | float  # a number without a unit is refused where it is parsed, with an example
@@ -74,7 +74,7 @@ class FileStage(Document):
 class FilePool(Document):
     """Machines of one kind: cores at a price per core-hour, or CUDA devices at a price per device-hour."""
 
-    name: str = Field(min_length=1)
+    name: PoolName
     device: Device | None = None
     cores: Count | None = None
     devices: Count | None = None
@@ -128,6 +128,17 @@ def parse_quantile(text: str, what: str) -> float:
     if not 0 < quantile < 1:
         raise InputError(f"{what} {text!r} must lie between 0% and 100%", remedy=f"write it like {example}")
     return quantile
+
+
+def parse_risk(text: str, what: str) -> float:
+    """A risk between 0 and 1, both excluded: nothing measured is ever certain. Raises InputError with an example."""
+    risk = parse_fraction(text, what)
+    if not 0 < risk < 1:
+        raise InputError(
+            f"{what} {text!r} must lie between 0% and 100%: no number of samples rules out every failure",
+            remedy="write it like 1% or 0.01",
+        )
+    return risk
 
 
 def limits_content(limits: Limits) -> dict[str, Any]:

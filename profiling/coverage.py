@@ -70,7 +70,10 @@ def plan_from(request: SweepRequest, coverage: Coverage) -> SweepPlan:
     return SweepPlan(
         todo=todo,
         finished=tuple(
-            key for model in request.models for key in coverage.finished(request, model) if _is_asked(key, request)
+            key
+            for model in request.models
+            for key in coverage.finished(request, model)
+            if request.asks_for(key.batch, key.cores)
         ),
         stale=tuple(stale_keys(request, coverage)),
         visits_done=sum(len(cell.done) for cell in cells),
@@ -89,7 +92,7 @@ def cells_at(request: SweepRequest, coverage: Coverage, attempt: int) -> Iterato
         finished = set(coverage.finished(request, model))
         keys = [key for key in (*coverage.points, *coverage.visits) if key.model == model.name]
         for cores in sorted(request.cores):
-            for batch in sorted(request.batches):
+            for batch in sorted(size for size in request.batches if request.asks_for(size, cores)):
                 done = dict.fromkeys(
                     (key.part, key.exit)
                     for key in keys
@@ -134,7 +137,3 @@ def _parts(spec: ModelSpec | None) -> int:
 def _is_done(cell: Cell, coverage: Coverage) -> bool:
     spec = coverage.models.get(cell.model)
     return spec is not None and set(parts_of(spec)) <= set(cell.done)
-
-
-def _is_asked(key: PointKey, request: SweepRequest) -> bool:
-    return key.cores in request.cores and key.batch in request.batches

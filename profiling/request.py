@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.profile import VERDICTS, Machine, PointKey
+from ttamer.profiles.profile import VERDICTS, LatencyPoint, Machine, PointKey
 from ttamer.profiles.registry import lookup
 from ttamer.profiling.budgets import BUDGETS, Budget
 from ttamer.profiling.placement import PLACEMENTS
 from ttamer.profiling.target import TargetSource
-from ttamer.profiling.visits import Visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +24,7 @@ class SweepRequest:
     """Every model at every batch size and core count on one device.
 
     name: of the profile. remeasure: verdicts of points in the profile that are measured again.
+    settings: the (batch, cores) of the grid that are measured; None for all.
     Raises InputError on an empty or repeated list, a batch or core count below 1, an unknown verdict or device.
     """
 
@@ -35,6 +35,7 @@ class SweepRequest:
     device: str = "cpu"
     budget: Budget = BUDGETS["default"]
     remeasure: tuple[str, ...] = ()
+    settings: frozenset[tuple[int, int]] | None = None
 
     def __post_init__(self) -> None:
         for field in ("models", "batches", "cores", "remeasure"):
@@ -48,6 +49,11 @@ class SweepRequest:
         for verdict in self.remeasure:
             lookup(dict.fromkeys(VERDICTS), verdict, "verdict")
 
+    def asks_for(self, batch: int, cores: int) -> bool:
+        """Whether the sweep measures this setting."""
+        in_grid = batch in self.batches and cores in self.cores
+        return in_grid and (self.settings is None or (batch, cores) in self.settings)
+
     def check_on(self, machine: Machine) -> None:
         """Raise InputError if the machine cannot place one of the core counts."""
         for cores in self.cores:
@@ -58,10 +64,11 @@ class SweepRequest:
 class SweepEvent:
     """Something that happened in a sweep.
 
-    kind: `start` (of a measuring process), `loaded`, `group` (begins), `visit` (of a point is on disk), `retry` (a
-    process that died is started again), `again` (disturbed points are measured once more), `failed`.
+    kind: `start` (of a measuring process), `loaded`, `group` (begins), `point` (a process's visit of it is on disk),
+    `retry` (a process that died is started again), `again` (disturbed points are measured once more), `failed`.
     total: visits of the whole sweep, an estimate until every model has been loaded once. done counts those
-    finished in earlier runs too. remaining_s: estimated from this run, from the budget at first.
+    finished in earlier runs too. remaining_s: estimated from this run, from the budget at first. point: as its visits
+    so far make it, at the speed the machine had in them.
     """
 
     kind: str
@@ -71,7 +78,7 @@ class SweepEvent:
     done: int
     total: int
     remaining_s: float
-    visit: Visit | None = None
+    point: LatencyPoint | None = None
     message: str = ""
     remedy: str = ""
 
@@ -108,6 +115,14 @@ class SweepPlan:
     def points_todo(self) -> int:
         """Points still to measure; parts of models never loaded are estimated."""
         return sum(self.groups_todo().values())
+
+    def visits_todo(self) -> dict[tuple[str, int, int], int]:
+        """Visits of points still to make, by model, cores and batch."""
+        left: dict[tuple[str, int, int], int] = {}
+        for cell in self.todo:
+            group = cell.model, cell.cores, cell.batch
+            left[group] = cell.left() + left.get(group, 0)
+        return left
 
     def groups_todo(self) -> dict[tuple[str, int, int], int]:
         """Points still to measure by model, cores and batch."""

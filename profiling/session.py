@@ -17,6 +17,7 @@ from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import WHOLE, ModelSpec, PointKey
 from ttamer.profiling.budgets import PROTOCOL, Budget
 from ttamer.profiling.clock import WaitingClock
+from ttamer.profiling.cold import forget
 from ttamer.profiling.devices import DEVICES, Device
 from ttamer.profiling.gpu import read_gpu
 from ttamer.profiling.interference import read_interference
@@ -45,7 +46,7 @@ MODEL_FAILURES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedTarget:
-    """A target ready to be measured; load_time_s runs from building it to its first answer."""
+    """A target ready to be measured; load_time_s runs from its files, cold, to its first answer."""
 
     target: Target
     spec: ModelSpec
@@ -85,6 +86,7 @@ def factory_of(task: Task) -> Callable[..., Any]:
 def load_target(task: Task) -> LoadedTarget:
     """The target a task names. Raises InputError if it cannot be imported, built or run."""
     factory = factory_of(task)
+    forget(task.arguments.values())
     start_s = time.perf_counter()
     with clear_failures(task.model, "it was built"):
         target: Target = factory(**task.arguments, device=task.device)
@@ -194,7 +196,7 @@ def _visit(
             part=part.part,
             exit=part.exit,
             device=task.device,
-            dtype="float32",
+            dtype=loaded.spec.dtype,
             batch=batch,
             cores=task.cores,
         ),

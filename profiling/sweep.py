@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ttamer.profiles.errors import DocumentError, InputError, Interrupted
-from ttamer.profiles.profile import Machine, ModelSpec, Profile
+from ttamer.profiles.profile import LatencyPoint, Machine, ModelSpec, PointKey, Profile
 from ttamer.profiles.shelf import journal_path, read_profile, write_profile
 from ttamer.profiling.child import StartWorker, start_worker
 from ttamer.profiling.coverage import RETRIES, Coverage, cells_left, coverage_of, plan_from
@@ -28,7 +28,7 @@ from ttamer.profiling.placement import PLACEMENTS, require_device
 from ttamer.profiling.progress import Progress
 from ttamer.profiling.request import Cell, SweepEvent, SweepPlan, SweepRequest
 from ttamer.profiling.task import Task
-from ttamer.profiling.visits import Visit
+from ttamer.profiling.visits import Visit, point_from_visits, reference_level_s
 
 ATTEMPTS = 2  # a process may die of a moment's want of memory; twice in a row is no accident
 
@@ -214,7 +214,12 @@ class Sweep:
         key, cell = visit.key, run.left[0]
         run.left[0] = replace(cell, done=(*cell.done, (key.part, key.exit)))
         self._progress.visit(cell)
-        self._tell("visit", run, batch=key.batch, visit=visit)
+        self._tell("point", run, batch=key.batch, point=self._point_so_far(key, run.model))
+
+    def _point_so_far(self, key: PointKey, model: str) -> LatencyPoint:
+        (asked,) = (one for one in self._request.models if one.name == model)
+        visits = self._coverage.visits_of(key, self._request, asked)
+        return point_from_visits(visits, reference_level_s(visits), self._request.budget)
 
     def _task(self, run: "_ProcessRun") -> Task:
         source = self._sources()[run.model]

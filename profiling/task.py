@@ -12,7 +12,7 @@ class Task:
 
     cpus: those the process binds itself to; threads: of its numeric libraries. budget: fields of a Budget.
     groups: (batch, parts to leave out because they are measured already), by ascending batch.
-    measure: `parts` of a Target, or a `workload` as a whole.
+    measure: `parts` of a Target, a `workload` as a whole, or a Target's whole `steady`, until the process is ended.
     """
 
     model: str

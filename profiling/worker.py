@@ -30,13 +30,16 @@ def _run(task: Task, emit: Callable[..., None]) -> int:
 
     from ttamer.profiles.errors import InputError
     from ttamer.profiling.session import run_task
+    from ttamer.profiling.steady import run_steadily
     from ttamer.profiling.workload import run_workload
+
+    runs = {"parts": run_task, "workload": run_workload, "steady": run_steadily}
 
     torch.set_num_threads(task.threads)
     torch.set_num_interop_threads(1)
     check_binding(task.cpus, task.threads, torch.get_num_threads())
     try:
-        (run_workload if task.measure == "workload" else run_task)(task, emit)
+        runs[task.measure](task, emit)
     except InputError as error:
         emit("failed", message=error.message, remedy=error.remedy)
         return 3

@@ -1,10 +1,11 @@
-"""Write the published measurements of IPA and InfAdapter as CSV files that `ttamer profile --import` reads.
+"""Write the published measurements of IPA, InfAdapter and Sponge as CSV files that `ttamer profile --import` reads.
 
     python tools/peer_csv.py PEERS OUT
 
 PEERS holds the papers' numbers in neutral form (ipa_pipelines.json, ipa_profiles_long.csv, ipa_optimizer_points.csv,
-ipa_p99_batch1_8cores.csv, infadapter_capacity.csv, infadapter_variants.csv). For each of IPA's five pipelines and for
-InfAdapter's five ResNets OUT gets NAME.csv and a service file NAME.yaml.
+ipa_p99_batch1_8cores.csv, infadapter_capacity.csv, infadapter_variants.csv, sponge_profile_grids.csv,
+bandwidth_4g_bus0001.csv). For each of IPA's five pipelines, for InfAdapter's five ResNets and for Sponge's ResNet-18 OUT
+gets NAME.csv and a service file NAME.yaml, and for Sponge the bandwidth of a 4G network, second by second.
 
 Of several measurements of one setting the numbers that IPA's optimizer ran with come first, then its final series at
 the load it planned with. Where only an average was printed the latency is 1.25 times that, as the column `statistic`
@@ -25,6 +26,7 @@ COLUMNS = (
 AVERAGE_TO_TAIL = 1.25
 PLANNED_LOAD_RPS = {"summarization": 10.0, "translation": 10.0, "speech-recognition": 10.0}
 OTHER_LOAD_RPS = 20.0
+SPONGE_GRID = "resnet18@128rps#9f638f08"
 CAMPAIGN, SLO_MS = "2023-02-21", 750.0  # InfAdapter's own
 Row = dict[str, Any]
 Setting = tuple[str, str, int, int]
@@ -40,6 +42,9 @@ def main() -> None:
         (out / f"{name}.yaml").write_text(ipa_service(pipeline))
     write_csv(out / "resnets.csv", infadapter_rows(peers))
     (out / "resnets.yaml").write_text(infadapter_service())
+    write_csv(out / "sponge.csv", sponge_rows(peers))
+    (out / "sponge.yaml").write_text(sponge_service())
+    write_network(out / "bandwidth.csv", peers)
 
 
 def write_csv(path: Path, rows: list[Row]) -> None:
@@ -100,6 +105,39 @@ def infadapter_service() -> str:
         "slo: 750ms\nrate: 60rps\nheadroom: 20%\nlimits: {cores: 20}\n"
         "weights: {accuracy: 1, cost: 0.0025, loading: 0.000117}\n"
     )
+
+
+def sponge_rows(peers: Path) -> list[Row]:
+    """ResNet-18 on a grid of whole cores and batches, p99 of the latency."""
+    return [
+        {
+            "model": row["variant"],
+            "accuracy": "",
+            "cores": int(float(row["cores"])),
+            "batch": int(float(row["batch"])),
+            "latency_s": row["latency_p99_s"],
+            "throughput_rps": "",
+            "statistic": "p99",
+        }
+        for row in _read(peers / "sponge_profile_grids.csv")
+        if row["grid_id"] == SPONGE_GRID and float(row["cores"]).is_integer()
+    ]
+
+
+def sponge_service() -> str:
+    """Sponge's service: a second less what a 4G network takes of it, a tenth left free, 16 cores."""
+    return (
+        "slo: 1s\nrate: 20rps\nheadroom: 10%\nlimits: {cores: 16, batch: 16}\n"
+        "network: {trace: bandwidth.csv, request: 284KiB}\n"
+    )
+
+
+def write_network(path: Path, peers: Path) -> None:
+    """The bandwidth of the 4G network on a bus, a row a second."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["bytes_per_ms"])
+        writer.writerows([row["bytes_per_ms"]] for row in _read(peers / "bandwidth_4g_bus0001.csv"))
 
 
 def _ipa_points(peers: Path) -> dict[Setting, Row]:

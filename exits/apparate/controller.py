@@ -194,7 +194,7 @@ class Controller(ABC):
         negative: places of the ramps, ascending, at least one.
         """
         given_up = [self.ramps[j] for j in negative]
-        if latest in given_up and len(given_up) == len(self.ramps):
+        if max(given_up) >= latest and len(given_up) == len(self.ramps):
             self._quota += len(given_up) - 1
             self._forget(given_up[:-1])
             self._keep(negative[-1:])
@@ -219,8 +219,11 @@ class Controller(ABC):
         return np.asarray(sum(share_R * size for share_R, size in self._shares) / samples)
 
     def _affords(self, ramps: Sequence[int]) -> bool:
-        """Whether passing these ramps keeps the tail budget at every batch size, or adds no more than the present."""
-        return all(
+        """Whether passing these ramps keeps the tail budget at every batch size, or adds no more than the present.
+
+        One ramp there always is.
+        """
+        return len(ramps) == 1 or all(
             latency.tail_overhead(ramps) < self.tail_budget
             or latency.tail_overhead(ramps) <= latency.tail_overhead(self.ramps)
             for latency in self.latencies.values()

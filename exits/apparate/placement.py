@@ -94,6 +94,7 @@ def place_initially(
 ) -> tuple[int, ...]:
     """The ramps to start with: as many as greedy addition finds, at least one, evenly spaced up to the latest.
 
+    By the fixed rules fewer where so many, spaced like that, are not within the tail budget.
     Raises InputError for a model without ramps.
     """
     if latency.exits < 2:
@@ -101,7 +102,10 @@ def place_initially(
     greedy = add_greedily(
         feedback, latency, most_ramps, max_disagreement=TUNING_BUDGET, tail_budget=tail_budget, compat=compat
     )
-    return spaced(0, latency.latest_ramp(), max(1, len(greedy.ramps)))
+    placed = spaced(0, latency.latest_ramp(), max(1, len(greedy.ramps)))
+    while compat is Compat.FIXED and len(placed) > 1 and not latency.tail_overhead(placed) < tail_budget:
+        placed = spaced(0, latency.latest_ramp(), len(placed) - 1)
+    return placed
 
 
 def spaced(first: int, last: int, ramps: int) -> tuple[int, ...]:

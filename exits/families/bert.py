@@ -110,7 +110,7 @@ def folder_weights(folder: Path) -> Path:
 
 
 def _random(entry: Entry, classes: int) -> Backbone:
-    layers, width = BERT_SHAPES[entry.name]
+    layers, width = BERT_SHAPES[entry.base]
     library = transformers()
     config = library.BertConfig(
         num_hidden_layers=layers, hidden_size=width, num_attention_heads=width // HEAD_WIDTH,

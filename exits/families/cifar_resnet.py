@@ -67,7 +67,7 @@ def _stage(channels: int, width: int, blocks: int, stride: int) -> nn.Sequential
 
 def build(entry: Entry, classes: int, weights: Mapping[str, Tensor] | None) -> Backbone:
     """The network in stages. Raises InputError if the weights do not fit it."""
-    blocks = CIFAR_BLOCKS[entry.name]
+    blocks = CIFAR_BLOCKS[entry.base]
     network = CifarResNet(blocks, classes)
     if weights is not None:
         copy_weights(network, weights, entry.name)

@@ -13,7 +13,7 @@ from ttamer.profiles.errors import InputError
 
 def build(entry: Entry, classes: int, weights: Mapping[str, Tensor] | None) -> Backbone:
     """The network in stages. Raises InputError if the weights do not fit it."""
-    network = torchvision().models.get_model(entry.name, weights=None, num_classes=classes)
+    network = torchvision().models.get_model(entry.base, weights=None, num_classes=classes)
     if weights is not None:
         copy_weights(network, weights, entry.name)
     blocks = [*network.layer1, *network.layer2, *network.layer3, *network.layer4]

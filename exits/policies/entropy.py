@@ -22,7 +22,7 @@ SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntropyThreshold(ThresholdPolicy):
-    """Stop at the first active head whose entropy, in nats, is below its threshold, at the last exit otherwise."""
+    """Stop at the first active head whose entropy, in nats, is below its threshold, else at the last active head."""
 
     kind: ClassVar[str] = "entropy"
 
@@ -43,7 +43,7 @@ class EntropyThreshold(ThresholdPolicy):
         if calibration.entropy_NK is None:
             return []
         found: dict[Self, None] = {}
-        for heads in head_choices(calibration.exits):
+        for heads in head_choices(calibration):
             early_NA = calibration.entropy_NK[:, list(heads[:-1])]
             for threshold in np.quantile(early_NA, LEVELS).tolist():
                 found[cls(heads=heads, thresholds=(threshold,) * (len(heads) - 1))] = None

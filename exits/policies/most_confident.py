@@ -44,6 +44,6 @@ class MostConfident(HeadPolicy):
         """Thresholds at quantiles of the early heads' confidences, for several sets of active heads."""
         return [
             cls(heads=heads, threshold=threshold)
-            for heads in head_choices(calibration.exits)
+            for heads in head_choices(calibration)
             for threshold in np.unique(np.quantile(calibration.confidence_NK[:, list(heads[:-1])], LEVELS)).tolist()
         ]

@@ -51,6 +51,6 @@ class Patience(HeadPolicy):
         """Every patience that can end early, for several sets of active heads."""
         return [
             cls(heads=heads, patience=patience)
-            for heads in head_choices(calibration.exits)
+            for heads in head_choices(calibration)
             for patience in range(1, len(heads) - 1)
         ]

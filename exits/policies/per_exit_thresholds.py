@@ -27,7 +27,7 @@ LOST_PRECISION = (-0.05, -0.02, -0.01, 0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerExitThresholds(ThresholdPolicy):
-    """Stop at the first active head whose confidence is >= its threshold, at the last exit otherwise."""
+    """Stop at the first active head whose confidence is >= its threshold, at the last active head otherwise."""
 
     kind: ClassVar[str] = "per-exit-thresholds"
 
@@ -46,7 +46,7 @@ class PerExitThresholds(ThresholdPolicy):
         return list(
             dict.fromkeys(
                 cls(heads=heads, thresholds=tuple(min(threshold, NEVER) for threshold in fitted))
-                for heads in head_choices(calibration.exits)
+                for heads in head_choices(calibration)
                 for fitted in (fitted_thresholds(calibration, heads, calibration.confidence_NK, r) for r in rules)
             )
         )

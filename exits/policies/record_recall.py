@@ -78,7 +78,7 @@ class RecordRecall(TablePolicy):
 
         Not the corners of what they do on the calibration records: on held-out halves those were worse.
         """
-        solvers = [cls.solver(calibration, costs, heads) for heads in head_choices(calibration.exits)]
+        solvers = [cls.solver(calibration, costs, heads) for heads in head_choices(calibration)]
         return [solve(price) for solve in solvers for price in PRICES.tolist()]
 
     @classmethod

@@ -22,9 +22,9 @@ LEVELS = np.concatenate([np.linspace(0.04, 0.92, 23), 1 - np.logspace(np.log10(0
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceThreshold:
-    """Stop at the first active head whose confidence is >= the threshold, at the last exit otherwise.
+    """Stop at the first active head whose confidence is >= the threshold, at the last active head otherwise.
 
-    heads: the exits whose heads are evaluated, ascending, the last one included; None for all.
+    heads: the exits whose heads are evaluated, ascending; None for all. The last of them answers whatever is left.
     """
 
     threshold: float
@@ -49,7 +49,7 @@ class ConfidenceThreshold:
         return cls(number(given, "threshold", cls.kind), heads)
 
     def heads_K(self, exits: int) -> NDArray[np.bool_]:
-        """The active heads. Raises InputError unless the last of them is the last of K exits."""
+        """The active heads. Raises InputError if K exits are too few for them."""
         return head_mask(range(exits) if self.heads is None else self.heads, exits)
 
     def decide(self, records: ExitRecords) -> Decision:
@@ -65,7 +65,7 @@ class ConfidenceThreshold:
         """Thresholds at quantiles of the early heads' confidences, for several sets of active heads."""
         return [
             cls(float(threshold), heads)
-            for heads in head_choices(calibration.exits)
+            for heads in head_choices(calibration)
             for threshold in _thresholds(calibration.confidence_NK[:, heads[:-1]])
         ]
 

@@ -1,7 +1,7 @@
 """Apparate's layout of confidences and agreement, as an .npz file: conf and acc, K rows of N each.
 
-acc says whether an exit gives the full model's answer. The label is therefore 1, the answers 1 for the full model's and
-0 for another: accuracy and agreement are one, and wrong answers of different exits are not comparable with each other.
+acc says whether an exit gives the full model's answer, and nothing says what that is. The label therefore stands for
+it: accuracy and agreement are one, and wrong answers of different exits are not comparable with each other.
 The full model's row may be left out of conf or hold NaN; its confidence is then 1, which no policy acts on.
 
 Axes: N samples, K exits.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ttamer.exits.record_importers.imported import Imported
+from ttamer.exits.record_importers.imported import Imported, truths
 from ttamer.profiles.errors import InputError
 
 
@@ -34,10 +34,11 @@ def read_apparate_npz(path: Path) -> Imported:
     if not acc_KN[-1].all():
         raise InputError(f"{path}: the last row of acc is not all true", remedy="the full model agrees with itself")
     conf_KN[-1] = np.where(np.isfinite(conf_KN[-1]), conf_KN[-1], 1.0)
+    label_N, prediction_NK = truths(np.ascontiguousarray(acc_KN.T))
     return Imported(
         model=path.stem,
         dataset=path.stem,
-        label_N=np.ones(acc_KN.shape[1], dtype=np.int64),
-        prediction_NK=np.ascontiguousarray(acc_KN.T).astype(np.int64),
+        label_N=label_N,
+        prediction_NK=prediction_NK,
         confidence_NK=np.ascontiguousarray(conf_KN.T),
     )

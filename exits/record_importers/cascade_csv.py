@@ -34,5 +34,7 @@ def read_cascade_csv(path: Path) -> Imported:
             label_N=label_N,
             prediction_NK=np.stack([(true_N >= 0.5).astype(np.int64), label_N], axis=1),
             confidence_NK=np.stack([np.maximum(true_N, 1 - true_N), np.ones(len(label_N))], axis=1),
+            exits=("proxy", "oracle"),
+            separate=True,
         )
     )

@@ -5,11 +5,13 @@ Axes: N samples, K exits.
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ttamer.exits.record_checks import refuse_one_class, refuse_one_exit
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 
@@ -20,7 +22,10 @@ SPLIT_SHARES = {"calibration": 0.4, "validation": 0.3, "test": 0.3}
 class Imported:
     """Answers of K exits to N samples, numbered as in the file.
 
-    margin_NK, entropy_NK: None where the file does not say and two classes do not give them away.
+    margin_NK, entropy_NK: None where the file does not say and two classes do not give them away. exits: names of the
+    exits, empty where they have none. separate: each exit is a model of its own, so that one that is not asked costs
+    nothing. price_K: what each costs by the file, in its own unit.
+    Raises InputError on one exit, one class or a confidence that is no number.
     """
 
     model: str
@@ -30,6 +35,17 @@ class Imported:
     confidence_NK: Floats
     margin_NK: Floats | None = None
     entropy_NK: Floats | None = None
+    exits: tuple[str, ...] = ()
+    separate: bool = False
+    price_K: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        what = f"the records of {self.model!r}"
+        refuse_one_exit(self.prediction_NK.shape[1], what)
+        refuse_one_class(self.label_N, what)
+        if not np.isfinite(self.confidence_NK).all():
+            row, exit = np.argwhere(~np.isfinite(self.confidence_NK))[0]
+            raise InputError(f"{what}: the confidence of sample {row} at exit {exit} is no number", remedy="remove it")
 
 
 def binary(imported: Imported) -> Imported:
@@ -46,12 +62,8 @@ def binary(imported: Imported) -> Imported:
         )
     tiny = np.finfo(np.float64).tiny
     one_NK, other_NK = np.maximum(p_NK, tiny), np.maximum(1 - p_NK, tiny)
-    return Imported(
-        model=imported.model,
-        dataset=imported.dataset,
-        label_N=imported.label_N,
-        prediction_NK=imported.prediction_NK,
-        confidence_NK=p_NK,
+    return replace(
+        imported,
         margin_NK=np.abs(2 * p_NK - 1),
         entropy_NK=-(one_NK * np.log(one_NK) + other_NK * np.log(other_NK)),
     )
@@ -138,3 +150,37 @@ def as_classes(values: Sequence[str], what: str) -> Ints:
     if (whole != numbers).any():
         raise InputError(f"{what} holds {numbers[whole != numbers][0]}, classes are whole numbers")
     return np.asarray(whole)
+
+
+def truths(right_NK: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Labels and answers that say no more than which answers are right.
+
+    Two classes are made of the samples' numbers, odd or even: a right answer is the label, a wrong one the other class.
+    """
+    label_N = np.arange(len(right_NK), dtype=np.int64) % 2
+    return label_N, np.where(right_NK, label_N[:, None], 1 - label_N[:, None])
+
+
+def named(imported: Imported, model: str) -> Imported:
+    """The same records under another model's name."""
+    return replace(imported, model=model)
+
+
+def with_exits(imported: Imported, exits: Sequence[int]) -> Imported:
+    """The records of these exits alone, in ascending order; the last of them becomes the last exit.
+
+    Raises InputError unless they are two or more of those there are.
+    """
+    K = imported.prediction_NK.shape[1]
+    if list(exits) != sorted(set(exits)) or not exits or exits[0] < 0 or exits[-1] >= K:
+        raise InputError(f"exits {list(exits)} of {imported.model!r}", remedy=f"name some of 0 to {K - 1}, ascending")
+    columns = list(exits)
+    return replace(
+        imported,
+        prediction_NK=imported.prediction_NK[:, columns],
+        confidence_NK=imported.confidence_NK[:, columns],
+        margin_NK=None if imported.margin_NK is None else imported.margin_NK[:, columns],
+        entropy_NK=None if imported.entropy_NK is None else imported.entropy_NK[:, columns],
+        exits=tuple(imported.exits[k] for k in columns) if imported.exits else (),
+        price_K=tuple(imported.price_K[k] for k in columns) if imported.price_K else (),
+    )

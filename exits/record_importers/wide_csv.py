@@ -1,8 +1,8 @@
 """A CSV file with a row a sample and a group of columns for every exit, numbered from 1.
 
 conf_branch_1, then infered_class_branch_1 (or inferred_class_, predicted_class_, prediction_) or correct_branch_1, and
-so on; the label in target or label. Files that say only whether an answer is correct get the label 1 and the answers 1
-for right and 0 for wrong: accuracy is theirs, agreement of two wrong answers is not known.
+so on; the label in target or label. Of files that say only whether an answer is correct the accuracy is known; whether
+two wrong answers agree is not.
 
 Axes: N samples, K exits.
 """
@@ -10,9 +10,11 @@ Axes: N samples, K exits.
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ttamer.exits.record_importers.imported import Imported, as_classes, as_numbers, read_columns
+from ttamer.exits.record_importers.imported import Imported, as_classes, as_numbers, read_columns, truths
 from ttamer.profiles.errors import InputError
+from ttamer.profiles.records import Ints
 
 MOST_EXITS = 200
 ANSWERS = ("infered_class_branch_", "inferred_class_branch_", "predicted_class_branch_", "prediction_branch_")
@@ -33,24 +35,36 @@ def read_wide_csv(path: Path) -> Imported:
     prefix = next((prefix for prefix in ANSWERS if all(f"{prefix}{k}" in columns for k in exits)), None)
     if prefix and label:
         label_N = as_classes(columns[label], f"{path}: {label}")
+        answers = [_classes(columns[f"{prefix}{k}"], f"{path}: {prefix}{k}") for k in exits]
+        prediction_NK = np.stack(answers, axis=1)
     elif all(f"correct_branch_{k}" in columns for k in exits):
-        prefix, label_N = "correct_branch_", np.ones(len(confidence_NK), dtype=np.int64)
+        right = [_truths(columns[f"correct_branch_{k}"], f"{path}: correct_branch_{k}") for k in exits]
+        label_N, prediction_NK = truths(np.stack(right, axis=1))
     else:
         raise InputError(
             f"{path} does not say what its exits answered",
             remedy=f"it needs {ANSWERS[0]}K with {LABELS[0]}, or correct_branch_K, for every exit K",
         )
-    answers = [_truths(columns[f"{prefix}{k}"], f"{path}: {prefix}{k}") for k in exits]
     return Imported(
         model=path.stem,
         dataset=path.stem,
         label_N=label_N,
-        prediction_NK=np.stack(answers, axis=1),
+        prediction_NK=prediction_NK,
         confidence_NK=confidence_NK,
     )
 
 
-def _truths(values: list[str], what: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _classes(values: list[str], what: str) -> Ints:
     """Class numbers, or words of truth as 1 and 0."""
     words = {"true": "1", "false": "0"}
-    return np.asarray(as_classes([words.get(value.strip().lower(), value) for value in values], what))
+    return as_classes([words.get(value.strip().lower(), value) for value in values], what)
+
+
+def _truths(values: list[str], what: str) -> NDArray[np.bool_]:
+    """Whether each answer is right, from words or from 1 and 0. Raises InputError for anything else."""
+    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    texts = [value.strip().lower() for value in values]
+    unknown = [text for text in texts if text not in words]
+    if unknown:
+        raise InputError(f"{what} holds {unknown[0]!r}", remedy="allowed: true and false, or 1 and 0")
+    return np.array([words[text] for text in texts], dtype=np.bool_)

@@ -18,12 +18,14 @@ from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.documents import to_yaml
 from ttamer.profiles.plan import Group, Plan
 from ttamer.profiles.provenance import Provenance
+from ttamer.profiles.service import Service
 
 HEADROOM = 1.25  # of the measured peak memory: the server around the model was not measured
 MIB = 2**20
 LONGEST_NAME = 63 - len("-policy")  # labels and service names end at 63 characters, ConfigMaps carry a suffix
 MOUNT = "/etc/ttamer"
 PORT = 8000
+POOL = "ttamer/pool"  # of pods; of nodes too where pools share a device: kubectl label node NODE ttamer/pool=NAME
 
 
 def export_kubernetes(plan: Plan, provenance: Provenance) -> list[tuple[str, bytes]]:
@@ -33,7 +35,7 @@ def export_kubernetes(plan: Plan, provenance: Provenance) -> list[tuple[str, byt
         manifests = _manifests(plan, group, name, provenance)
         wrong = problems(manifests)
         assert not wrong, f"invalid manifests for {group.policy}: {wrong}"
-        text = _heading(group) + "---\n".join(to_yaml(manifest) for manifest in manifests)
+        text = _heading(group, plan.service) + "---\n".join(to_yaml(manifest) for manifest in manifests)
         files.append((f"{name}.yaml", text.encode()))
     return files
 
@@ -47,7 +49,7 @@ def group_names(groups: Sequence[Group]) -> list[str]:
     taken: set[str] = set()
     names = []
     for group in groups:
-        full = f"{group.policy}-b{group.batch}-c{group.cores}"
+        full = f"{group.policy}-b{group.batch}-{'g' if group.device == 'cuda' else 'c'}{group.cores}"
         name = re.sub(r"[^a-z0-9]+", "-", full.lower()).strip("-")
         name = name if name[:1].isalpha() else f"m-{name}".strip("-")
         if len(name) > LONGEST_NAME or name in taken:
@@ -58,10 +60,12 @@ def group_names(groups: Sequence[Group]) -> list[str]:
     return names
 
 
-def _heading(group: Group) -> str:
+def _heading(group: Group, service: Service) -> str:
+    nodes = f"# Label the nodes of its pool: kubectl label node NODE {POOL}={_label(group.pool)}\n"
     return (
         f"# {group.model}: {group.replicas} replicas for {100 * group.share:.4g} % of the load of {group.stage!r}.\n"
         f"# Provide the image: a server that takes these arguments and reads {MOUNT}/policy.yaml.\n"
+        + (nodes if _placed(group, service) else "")
     )
 
 
@@ -72,6 +76,7 @@ def _manifests(plan: Plan, group: Group, name: str, provenance: Provenance) -> l
         "app.kubernetes.io/component": _label(group.stage),
         "app.kubernetes.io/managed-by": "ttamer",
         "app.kubernetes.io/version": _label(provenance.ttamer),
+        **({POOL: _label(group.pool)} if plan.service.pools else {}),
     }
     selector = {"app.kubernetes.io/name": name}
     config = {
@@ -92,7 +97,7 @@ def _manifests(plan: Plan, group: Group, name: str, provenance: Provenance) -> l
                     "labels": labels,
                     "annotations": {"ttamer/policy-sha256": hashlib.sha256(policy.encode()).hexdigest()},
                 },
-                "spec": _pod(group, name, _label(provenance.ttamer)),
+                "spec": _pod(group, name, _label(provenance.ttamer)) | _placed(group, plan.service),
             },
         },
     }
@@ -146,6 +151,12 @@ def _pod(group: Group, name: str, version: str) -> dict[str, Any]:
 
 def _environment(group: Group) -> Mapping[str, str]:
     return {"OMP_NUM_THREADS": str(group.cores), **KEEP_MEMORY}
+
+
+def _placed(group: Group, service: Service) -> Mapping[str, Any]:
+    """Nodes of the group's pool, where its device alone does not tell them: another pool has the same."""
+    alike = [pool for pool in service.pools if pool.device == group.device]
+    return {"nodeSelector": {POOL: _label(group.pool)}} if len(alike) > 1 else {}
 
 
 def _resources(group: Group) -> Mapping[str, str]:

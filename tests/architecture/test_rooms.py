@@ -12,7 +12,17 @@ ALLOWED = {
     "profiles": {"ttamer", "ttamer.profiles"},
     "profiling": {"ttamer", "ttamer.profiles", "ttamer.profiling"},
     "exits": {"ttamer", "ttamer.profiles", "ttamer.exits"},
-    "planning": {"ttamer", "ttamer.profiles", "ttamer.planning", "ttamer.exits.policies", "ttamer.exits.evaluate"},
+    # of the exits, what judges policies and needs numpy alone
+    "planning": {
+        "ttamer",
+        "ttamer.profiles",
+        "ttamer.planning",
+        "ttamer.exits.policies",
+        "ttamer.exits.evaluate",
+        "ttamer.exits.careful_choice",
+        "ttamer.exits.choosing",
+        "ttamer.exits.guarantee",
+    },
     "cli": {"ttamer", *(f"ttamer.{room}" for room in ROOMS)},
 }
 TORCH = ("torch", "torchvision", "transformers")
@@ -23,7 +33,10 @@ FORBIDDEN_IMPORTS = {
     "exits": ("pulp", "typer", "rich"),
     "cli": (),
 }
-NUMPY_ONLY = ("exits/policies", "exits/exploration", "exits/apparate", "exits/evaluate.py")
+NUMPY_ONLY = (
+    "exits/policies", "exits/exploration", "exits/apparate", "exits/evaluate.py", "exits/choosing.py",
+    "exits/guarantee.py", "exits/mixture.py", "exits/sweep.py",
+)  # fmt: skip
 NO_ROOM = {"utils", "util", "common", "helpers", "helper", "misc"}
 LONGEST_FILE = 300
 

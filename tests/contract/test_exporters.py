@@ -18,7 +18,7 @@ from ttamer.planning.exporters.kubernetes_rules import problems
 from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.plan import Group, Plan, PolicySpec, ProfileReference, Promise, Solve
 from ttamer.profiles.provenance import Provenance
-from ttamer.profiles.service import Service
+from ttamer.profiles.service import Pool, Service
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "exports"
 ORIGIN = Provenance(ttamer="0.1.0")
@@ -167,3 +167,35 @@ def test_what_schemas_let_pass_is_caught_by_our_own_rules(break_it: Break, said:
     assert problems(documents) == []
     break_it(documents)
     assert any(said in problem for problem in problems(documents))
+
+
+def fleet(plan: Plan, *pools: Pool) -> Plan:
+    """The plan with its groups on the pools, the second one on a GPU if that pool has some."""
+    groups = tuple(
+        one.model_copy(update={"pool": pool.name, "device": pool.device, "policy": "small/last-exit"})
+        for one, pool in zip(plan.groups, pools, strict=True)
+    )
+    return plan.model_copy(update={"groups": groups, "service": plan.service.model_copy(update={"pools": pools})})
+
+
+def pods(plan: Plan) -> list[dict[str, Any]]:
+    """The pod templates of a plan's groups, in order."""
+    manifests = [yaml.safe_load_all(content) for _, content in EXPORTERS["kubernetes"](plan, ORIGIN)]
+    return [one["spec"]["template"] for some in manifests for one in some if one["kind"] == "Deployment"]
+
+
+def test_pods_of_a_fleet_ask_for_what_their_pool_has(plan: Plan) -> None:
+    cpu, gpu = pods(fleet(plan, Pool(name="rack", price=0.04), Pool(name="cards", device="cuda", price=1.1)))
+    assert [one["metadata"]["labels"]["ttamer/pool"] for one in (cpu, gpu)] == ["rack", "cards"]
+    assert "nodeSelector" not in cpu["spec"] | gpu["spec"]
+    limits = [one["spec"]["containers"][0]["resources"]["limits"] for one in (cpu, gpu)]
+    assert [limit.get("nvidia.com/gpu") for limit in limits] == [None, "1"]
+
+
+def test_pools_of_one_device_are_told_apart_by_the_labels_of_their_nodes(plan: Plan) -> None:
+    mixed = fleet(plan, Pool(name="rack", price=0.04), Pool(name="spot", price=0.01))
+    assert [one["spec"]["nodeSelector"] for one in pods(mixed)] == [{"ttamer/pool": "rack"}, {"ttamer/pool": "spot"}]
+    files = EXPORTERS["kubernetes"](mixed, ORIGIN)
+    assert b"kubectl label node NODE ttamer/pool=rack" in files[0][1]
+    for _, content in files:
+        assert problems(list(yaml.safe_load_all(content))) == []

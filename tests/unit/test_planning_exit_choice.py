@@ -19,6 +19,7 @@ from ttamer.planning.exit_choice import (
     read_records,
     restored_point,
 )
+from ttamer.planning.exit_terms import ExitTerms
 from ttamer.planning.model_choice import ModelChoice
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.intervals import wilson_interval
@@ -35,7 +36,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Profile:
 
 
 def points_of(profile: Profile, max_drop: float = 1.0, kinds: tuple[str, ...] = ()) -> list[OperatingPoint]:
-    return operating_points(profile, "toy", Stage(policies=kinds), CHOICE, "cpu", max_drop)
+    return operating_points(profile, "toy", Stage(policies=kinds), CHOICE, "cpu", ExitTerms(max_drop=max_drop))
 
 
 def test_the_last_exit_is_always_there_and_needs_no_staged_model(profile: Profile) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.synthetic_records import even_costs, plausible_records
+from ttamer.exits.active_heads import ends_of, head_choices
 from ttamer.exits.evaluate import evaluate
 from ttamer.exits.policies.fixed_exit import FixedExit
 from ttamer.exits.policies.last_exit import LastExit
@@ -77,8 +78,8 @@ def test_heads_out_of_order_are_refused(heads: tuple[int, ...]) -> None:
 
 
 def test_a_policy_for_another_number_of_exits_is_refused() -> None:
-    with pytest.raises(InputError, match="last head is exit 3 cannot serve a model of 6 exits"):
-        ConfidenceThreshold(0.9, (1, 3)).decide(RECORDS)
+    with pytest.raises(InputError, match="last head is exit 6 cannot serve a model of 6 exits"):
+        ConfidenceThreshold(0.9, (1, 6)).decide(RECORDS)
     with pytest.raises(InputError, match="fixed-exit at exit 6 of 6"):
         FixedExit(6).decide(RECORDS)
 
@@ -93,3 +94,18 @@ def test_a_missing_or_impossible_threshold_is_refused_by_name(params: dict[str, 
 def test_a_fixed_exit_that_is_no_exit_is_refused(exit: object) -> None:
     with pytest.raises(InputError, match="exit"):
         FixedExit.from_params({"exit": exit})
+
+
+def test_a_policy_may_leave_the_rest_of_a_model_unused() -> None:
+    decision = ConfidenceThreshold(0.9, (1, 3)).decide(RECORDS)
+    assert set(decision.stop_N.tolist()) == {1, 3}
+    outcome = evaluate(ConfidenceThreshold(0.9, (1, 3)), RECORDS, even_costs())
+    assert outcome.reach_share_K.tolist()[4:] == [0.0, 0.0]
+    assert outcome.mean_s is not None
+    assert outcome.mean_s < 4 * 0.0011
+
+
+def test_only_exits_about_as_accurate_as_the_last_may_end_a_policy() -> None:
+    assert ends_of(np.array([0.5, 0.7, 0.9])) == [2]
+    assert ends_of(np.array([0.5, 0.91, 0.9])) == [2, 1]
+    assert {heads[-1] for heads in head_choices(RECORDS)} >= {RECORDS.exits - 1}

@@ -72,7 +72,7 @@ def test_a_sweep_through_a_real_process_ends_in_a_profile(tmp_path: Path) -> Non
     request = request_for("make_dying_once", marker=str(marker), batches=(1, 2))
     profile = run_sweep(request, tmp_path / "profile", on_event=events.append)
     assert marker.exists()
-    told = [event.kind for event in events if event.kind not in ("visit", "group")]
+    told = [event.kind for event in events if event.kind not in ("point", "group")]
     assert told[:5] == ["start", "retry", "loaded", "start", "loaded"]
     assert set(told[5:]) <= {"again", "loaded"}  # where a neighbour had the cores
     assert "SIGKILL" in events[1].message
@@ -137,7 +137,7 @@ def await_visits(sweep: "subprocess.Popen[str]", count: int) -> None:
     while seen < count:
         line = sweep.stdout.readline()
         assert line, "the sweep ended early"
-        seen += line == "visit\n"
+        seen += line == "point\n"
 
 
 def finish_by_hand(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def finish_by_hand(tmp_path: Path) -> None:
     events: list[SweepEvent] = []
     request = replace(request_for("make"), batches=tuple(range(1, 21)))
     profile = run_sweep(request, tmp_path / "profile", on_event=events.append)
-    planned = [event for event in events if event.kind == "visit"][: VISITS * 100 - kept]
+    planned = [event for event in events if event.kind == "point"][: VISITS * 100 - kept]
     assert [event.total for event in planned] == [VISITS * 100] * (VISITS * 100 - kept)
     assert len(profile.latency) == len({point.key for point in profile.latency}) == 100
     assert not journal.exists()

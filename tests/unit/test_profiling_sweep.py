@@ -144,12 +144,12 @@ def test_one_process_measures_one_model_at_one_core_count_on_cpus_of_its_own(ben
 
 def test_events_count_up_to_the_exact_total_and_the_rest_shrinks_to_nothing(bench: Bench) -> None:
     bench.run(request_for("a"))
-    visits = bench.told("visit")
+    visits = bench.told("point")
     assert [event.done for event in visits] == list(range(1, VISITS * 4 * PARTS + 1))
     assert {event.total for event in visits} == {VISITS * 4 * PARTS}
     assert all(event.remaining_s >= 0 for event in bench.events)
     assert bench.events[0].remaining_s == pytest.approx(VISITS * 2 * 8 + 4 * 3, abs=0.5)
-    assert visits[-1].visit is not None
+    assert visits[-1].point is not None
 
 
 def test_a_finished_sweep_is_not_repeated(bench: Bench) -> None:
@@ -186,7 +186,7 @@ def test_points_of_a_verdict_are_measured_again_on_demand(bench: Bench) -> None:
     doubtful = replace(first.latency[0], verdict="noisy")
     write_profile(bench.folder, replace(first, latency=(doubtful, *first.latency[1:])))
     profile = bench.run(request_for("a", remeasure=("noisy",)))
-    assert len(bench.told("visit")) == VISITS
+    assert len(bench.told("point")) == VISITS
     assert profile.latency == first.latency
 
 
@@ -239,7 +239,7 @@ def test_a_process_that_dies_once_is_started_again_where_it_was(bench: Bench) ->
     assert len(profile.latency) == 2 * PARTS
     assert [[batch for batch, _ in task.groups] for task in bench.tasks] == [[1, 4], [4], [1, 4]]
     assert [event.message for event in bench.told("retry")] == ["its process was killed by SIGKILL"]
-    assert len(bench.told("visit")) == VISITS * 2 * PARTS
+    assert len(bench.told("point")) == VISITS * 2 * PARTS
 
 
 def test_a_process_that_dies_amid_a_group_does_not_repeat_its_points(bench: Bench) -> None:
@@ -252,7 +252,7 @@ def test_a_process_that_dies_amid_a_group_does_not_repeat_its_points(bench: Benc
 
     profile = bench.run(request_for("a", cores=(1,), batches=(1,)), hook)
     assert bench.tasks[1].groups == ((1, (("whole", -1), ("stage", 0))),)
-    assert len(bench.told("visit")) == VISITS * PARTS
+    assert len(bench.told("point")) == VISITS * PARTS
     assert len(profile.latency) == PARTS
 
 
@@ -341,7 +341,7 @@ def test_one_interrupt_finishes_the_group_and_says_how_to_go_on(bench: Bench) ->
     assert raised.value.remedy == "run the same command again to go on"
     assert not (bench.folder / "profile.yaml").exists()
     resumed = bench.run(request_for("a"))
-    assert len(bench.told("visit")) == 7 * PARTS
+    assert len(bench.told("point")) == 7 * PARTS
     assert bench.events[0].done == PARTS
     assert resumed.latency == whole.latency
 
@@ -350,7 +350,7 @@ def test_two_interrupts_stop_within_the_group(bench: Bench) -> None:
     with pytest.raises(Interrupted, match=f"stopped after 0 of {VISITS * 4 * PARTS} visits"):
         bench.run(request_for("a"), interrupting("visit", batch=1, times=2))
     bench.run(request_for("a"))
-    assert len(bench.told("visit")) == VISITS * 4 * PARTS
+    assert len(bench.told("point")) == VISITS * 4 * PARTS
 
 
 def test_an_interrupt_while_a_model_loads_stops_at_once(bench: Bench) -> None:
@@ -381,7 +381,7 @@ def test_a_journal_cut_anywhere_ends_in_the_same_table(bench: Bench, monkeypatch
         journal.write_bytes(content[:size])
         kept = len(read_journal(journal).visits)
         assert bench.run(request_for("a", cores=(1,))).latency == whole.latency
-        assert len(bench.told("visit")) == VISITS * 2 * PARTS - kept
+        assert len(bench.told("point")) == VISITS * 2 * PARTS - kept
         assert kept >= 3 * PARTS - 2 or size < cut
 
 

@@ -72,6 +72,7 @@ def test_quantities_are_read_with_their_units() -> None:
         ({"pools": [{"name": "a", "core_hour": 1}], "device": "cpu"}, "service.yaml: device and pools are given"),
         ({"pools": [{"name": "a", "core_hour": 1}], "limits": {"cores": 3}}, "limits.cores and pools are given"),
         ({"pools": [{"name": "a", "corehour": 1}]}, "unknown key 'pools.0.corehour'"),
+        ({"pools": [{"name": "a=b", "core_hour": 1}]}, "pools.0.name = 'a=b'"),
         ({"stages": [{"base_allocation": {"threshold": 5}}]}, "stages.serve.base_allocation.threshold '5' has no unit"),
         ({"stages": [{"base_allocation": {"treshold": "5rps"}}]}, "unknown key 'stages.0.base_allocation.treshold'"),
     ],

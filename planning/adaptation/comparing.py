@@ -1,0 +1,150 @@
+"""Controllers on one trace: the same arrivals, seed, profile and delays for all, and what each of them made of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ttamer.planning.adaptation.adapting import Adapting, adapting, first_configuration, smoothed
+from ttamer.planning.adaptation.catalog import Catalog
+from ttamer.planning.adaptation.controllers.protocol import Kind, Setup
+from ttamer.planning.adaptation.predictors import PREDICTORS
+from ttamer.planning.adaptation.predictors.protocol import Learner, Predictor, Training
+from ttamer.planning.simulation.adaptive import AdaptiveRun, Book, Delays, Traffic
+from ttamer.planning.simulation.discipline import PLAIN, Discipline
+from ttamer.planning.simulation.running import run_adaptive
+from ttamer.profiles.documents import envelope, write_table
+from ttamer.profiles.provenance import Provenance
+from ttamer.profiles.records import Floats
+from ttamer.profiles.registry import lookup
+
+FORMAT, VERSION = "trace-comparison", 1
+FIRST_S = 10  # of the trace, whose highest load tells how to begin
+SMOOTHED_MOST_S = 10  # over which ours averages at most: as long as a bin of its predictor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """What all controllers are given alike. delays.in_place is each controller's own.
+
+    past_rps_T: load before the trace, to learn from, empty if there is none. learn: trains networks; None: none are.
+    """
+
+    catalog: Catalog
+    book: Book
+    traffic: Traffic
+    past_rps_T: Floats
+    delays: Delays
+    discipline: Discipline = PLAIN
+    clock: str = "ideal"
+    routing: str = "random"
+    seed: int = 0
+    learn: Callable[[str], Learner] | None = None
+
+    @property
+    def load_rps_T(self) -> Floats:
+        """Requests in each whole second of the trace."""
+        counts_T = np.bincount(self.traffic.arrival_s_N.astype(np.int64), minlength=ceil(self.traffic.duration_s))
+        return counts_T.astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What may be chosen for a controller in place of its own habits: None keeps them."""
+
+    predictor: str | None = None
+    level: float | None = None
+    interval_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trial:
+    """One controller's run. predictor: by name. expected: the load predicted at each decision."""
+
+    controller: str
+    predictor: str
+    interval_s: float
+    run: AdaptiveRun
+    expected: Sequence[tuple[float, float]]
+    quantile: float
+
+    @property
+    def mean_cores(self) -> float:
+        """Cores paid for on average."""
+        return self.run.core_seconds / self.run.duration_s
+
+    def row(self) -> dict[str, object]:
+        """What the run comes to."""
+        run = self.run
+        return {
+            "controller": self.controller, "predictor": self.predictor, "interval_s": self.interval_s,
+            "requests": len(run.arrival_s_N), "misses": run.misses, "drops": run.drops, "accuracy": run.accuracy,
+            "core_seconds": run.core_seconds, "mean_cores": self.mean_cores, "changes": len(run.changes),
+            "latency_s": run.latency_s(self.quantile),
+        }  # fmt: skip
+
+
+def trial(name: str, kind: Kind, scene: Scene, setup: Setup, choices: Choices | None = None) -> Trial:
+    """What a controller makes of the scene.
+
+    Raises InfeasibleError if it finds nothing to begin with, InputError on an unknown predictor.
+    """
+    chosen = choices or Choices()
+    controller, predictor = _controller(kind, scene, setup, chosen)
+    begin_rps = float(scene.load_rps_T[:FIRST_S].max(initial=0.0))
+    start = first_configuration(controller, begin_rps, scene.catalog.service.slo_s)
+    delays = Delays(
+        decision_s=scene.delays.decision_s, load_s=scene.delays.load_s, resize_s=scene.delays.resize_s,
+        in_place=scene.delays.in_place and kind.in_place,
+    )  # fmt: skip
+    run = run_adaptive(
+        start, controller, scene.book, scene.traffic, slo_s=scene.catalog.service.slo_s, delays=delays,
+        discipline=scene.discipline, clock=scene.clock, routing=scene.routing, seed=scene.seed,
+    )  # fmt: skip
+    return Trial(
+        controller=name, predictor=predictor, interval_s=controller.interval_s, run=run,
+        expected=tuple(controller.expected), quantile=scene.catalog.service.quantile,
+    )  # fmt: skip
+
+
+def _controller(kind: Kind, scene: Scene, setup: Setup, choices: Choices) -> tuple[Adapting, str]:
+    service = scene.catalog.service
+    smooth_s = max(1, min(SMOOTHED_MOST_S, int(service.slo_s))) if kind.smooths else 1
+    name, predictor = predictor_for(kind, scene, choices, smooth_s)
+    controller = adapting(
+        kind, setup, predictor, past_rps_T=scene.past_rps_T, interval_s=choices.interval_s, smooth_s=smooth_s
+    )
+    return controller, name
+
+
+def predictor_for(kind: Kind, scene: Scene, choices: Choices, smooth_s: int) -> tuple[str, Predictor]:
+    """The predictor that was chosen, or the controller's own, or what it does where there is no past to learn from."""
+    own = kind.predictor if len(scene.past_rps_T) >= ENOUGH_PAST_S else kind.untrained
+    if own.startswith("lstm") and scene.learn is None:
+        own = kind.untrained
+    name = choices.predictor or own
+    make = lookup(PREDICTORS, name, "predictor")
+    level = kind.level if choices.level is None else choices.level
+    past_T = smoothed(scene.past_rps_T, smooth_s)
+    learn = scene.learn(name) if scene.learn else None
+    return name, make(Training(load_rps_T=past_T, horizon_s=kind.horizon_s, level=level, learn=learn))
+
+
+ENOUGH_PAST_S = 3600  # seconds: less is too little to learn quantiles or networks from
+
+
+def write_trials(path: Path, trials: Sequence[Trial], provenance: Provenance, extra: Mapping[str, object]) -> Path:
+    """Write the comparison as a Parquet table, a row a controller; returns the path."""
+    table = pa.Table.from_pylist([one.row() for one in trials], schema=SCHEMA)
+    write_table(path, table, envelope(FORMAT, VERSION, provenance) | dict(extra))
+    return path
+
+
+SCHEMA = pa.schema({
+    "controller": pa.string(), "predictor": pa.string(), "interval_s": pa.float64(), "requests": pa.int64(),
+    "misses": pa.float64(), "drops": pa.float64(), "accuracy": pa.float64(), "core_seconds": pa.float64(),
+    "mean_cores": pa.float64(), "changes": pa.int64(), "latency_s": pa.float64(),
+})  # fmt: skip
