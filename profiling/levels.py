@@ -6,11 +6,12 @@ on the same machine with the same torch, so that two profiles can be compared.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ttamer.profiles.documents import load_yaml
 from ttamer.profiles.errors import DocumentError
-from ttamer.profiles.profile import Machine, Profile
+from ttamer.profiles.profile import Machine, PointKey, Profile
 from ttamer.profiling.budgets import PROTOCOL
 from ttamer.profiling.visits import Visit, reference_level_s
 
@@ -27,17 +28,34 @@ def level_name(device: str, cores: int) -> str:
     return f"{device}/{cores}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Levels by device and cores. lasting: those that later sweeps take over; others saw a disturbed kernel alone."""
+
+    levels: Levels
+    lasting: Levels
+
+    def of(self, key: PointKey) -> float:
+        """The level of a point."""
+        return self.levels[level_name(key.device, key.cores)]
+
+
 def choose_levels(
     visits: Sequence[Visit], profile: Profile | None, folder: Path, machine: Machine, torch: object
-) -> dict[str, float]:
+) -> Chosen:
     """The level of every device and core count visited, and of those that the profile knows."""
-    levels = dict(profile.settings.get("reference_s", {})) if profile else {}
+    lasting = dict(profile.settings.get("reference_s", {})) if profile else {}
     elsewhere = levels_beside(folder, machine, torch)
+    passing: dict[str, float] = {}
     for name in dict.fromkeys(_name(visit) for visit in visits):
-        own_s = reference_level_s([visit for visit in visits if _name(visit) == name])
+        some = [visit for visit in visits if _name(visit) == name]
+        quiet = [visit for visit in some if not visit.is_contended]
+        own_s = reference_level_s(quiet or some)
         other_s = elsewhere.get(name, own_s)
-        levels.setdefault(name, other_s if abs(other_s / own_s - 1) <= SAME else own_s)
-    return levels
+        if quiet:
+            lasting.setdefault(name, other_s if abs(other_s / own_s - 1) <= SAME else own_s)
+        passing[name] = lasting.get(name, own_s)
+    return Chosen(levels=lasting | passing, lasting=lasting)
 
 
 def levels_beside(folder: Path, machine: Machine, torch: object) -> dict[str, float]:

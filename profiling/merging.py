@@ -10,7 +10,7 @@ from ttamer.profiles.profile import LatencyPoint, Machine, PointKey, Profile
 from ttamer.profiles.provenance import capture
 from ttamer.profiling.budgets import PROTOCOL
 from ttamer.profiling.journal import JournalContents
-from ttamer.profiling.levels import choose_levels, level_name
+from ttamer.profiling.levels import Chosen, choose_levels
 from ttamer.profiling.request import SweepRequest
 from ttamer.profiling.visits import Visit, point_from_visits
 
@@ -39,12 +39,12 @@ def merge(
         latency=tuple(sorted(kept, key=lambda point: _order(point.key))),
         accuracy=profile.accuracy if profile else (),
         imported=profile.imported if profile else (),
-        settings={**(profile.settings if profile else {}), **_settings(request, journal, levels)},
+        settings={**(profile.settings if profile else {}), **_settings(request, journal, levels.lasting)},
         provenance=capture(),
     )
 
 
-def points_of(request: SweepRequest, journal: JournalContents, levels: Mapping[str, float]) -> Iterator[LatencyPoint]:
+def points_of(request: SweepRequest, journal: JournalContents, levels: Chosen) -> Iterator[LatencyPoint]:
     """The points that the journal's visits make, each at its level.
 
     Of visits to the same point, those of a model built as the last one and of the best budget count.
@@ -56,7 +56,7 @@ def points_of(request: SweepRequest, journal: JournalContents, levels: Mapping[s
         identity = some[-1].spec_digest
         best_s = max(visit.evidence["budget_s"] for visit in some if visit.spec_digest == identity)
         same = [v for v in some if v.spec_digest == identity and v.evidence["budget_s"] == best_s]
-        yield point_from_visits(same, levels[level_name(key.device, key.cores)], request.budget)
+        yield point_from_visits(same, levels.of(key), request.budget)
 
 
 def _library_facts(profile: Profile | None, machine: Machine) -> dict[str, Any]:

@@ -37,7 +37,11 @@ class Progress:
     def remaining_s(self) -> float:
         """Estimated seconds to the end."""
         rest_s = len(self._to_start) * self._start_s.value + len(self._left) * self._group_s.value
-        return max(0.0, rest_s - (self._now() - self._since_s))
+        return max(0.0, rest_s - self.since_s())
+
+    def since_s(self) -> float:
+        """Seconds since a process started, loaded its model, or finished a group."""
+        return self._now() - self._since_s
 
     def started(self) -> None:
         """A process starts, or a group begins."""
@@ -45,7 +49,7 @@ class Progress:
 
     def loaded(self, spec: ModelSpec, process: Process) -> float:
         """A process has loaded its model, so the parts of that model are known. Returns the seconds it took."""
-        start_s = self._now() - self._since_s
+        start_s = self.since_s()
         if process in self._to_start:
             self._to_start.remove(process)
             self._start_s.add(start_s)
@@ -64,7 +68,7 @@ class Progress:
     def group_done(self, cell: Cell) -> None:
         """All visits of a group are on disk."""
         self._left.pop(_group(cell), None)
-        self._group_s.add(self._now() - self._since_s)
+        self._group_s.add(self.since_s())
         self._since_s = self._now()
 
     def give_up(self, is_given_up: Callable[[str, int, int], bool]) -> None:

@@ -22,6 +22,8 @@ from ttamer.profiling.warming import PART, WHOLE_MODEL, warm_up
 SHORTEST_SAMPLE_S = 2e-4  # about 100 x the cost and jitter of reading the clocks
 SETTLE_BELOW_S = 0.1  # refilling a last-level cache of 32 MB takes about 3 ms, little against a longer call
 REFERENCE_EVERY_S = 0.25  # speed drifts over seconds; within a round of short parts one reference is enough
+WARM_WHOLE_SHARE = 0.2  # of the time of a group
+WARM_PARTS_SHARE = 0.5  # of a part's share of the time, at most spent on warming it; the whole has warmed it already
 CHECK_EVERY = 1.1  # rounds between two looks at the precision, as a factor: looking at many parts takes a millisecond
 
 Floats = NDArray[np.float64]
@@ -111,9 +113,12 @@ class _Rounds:
         self.begun_s = self.now()
         with self._booked("warm_up"):
             warm_up(self.reference, self.time_calls, PART)
-            whole_s = warm_up(self.whole, self.time_calls, WHOLE_MODEL.within(self.budget.process_s()))
+            whole_s = warm_up(
+                self.whole, self.time_calls, WHOLE_MODEL.within(self.budget.process_s(), WARM_WHOLE_SHARE)
+            )
             self.is_settling = whole_s < SETTLE_BELOW_S
-            self.loops = [loops_for(warm_up(part.call, self.time_calls, PART)) for part in self.parts]
+            rule = PART.within(self.budget.process_s() / max(1, len(self.parts)), WARM_PARTS_SHARE)
+            self.loops = [loops_for(warm_up(part.call, self.time_calls, rule)) for part in self.parts]
         self.timings = [[] for _ in self.parts]
 
     def run(self) -> None:

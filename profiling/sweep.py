@@ -179,6 +179,8 @@ class Sweep:
         finally:
             self._interruption.watch(None)
             ending = worker.ending()
+        if self.is_journaled:
+            self._journal.append_spent({"end": self._progress.since_s()})
         return ending
 
     def _take(self, event: Mapping[str, Any], run: "_ProcessRun") -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from ttamer.profiling.clock import TimeCalls
 
 WINDOW_CALLS = 3
-SHARE = 0.2  # of the time that is to be measured, at most spent on warming the whole model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +23,9 @@ class WarmUp:
     least_s: float
     most_s: float
 
-    def within(self, measured_s: float) -> Self:
-        """The same rule for something that is measured for so long."""
-        return replace(self, most_s=min(self.most_s, SHARE * measured_s))
+    def within(self, measured_s: float, share: float) -> Self:
+        """The same rule for something that is measured for so long, of which warming may take a share."""
+        return replace(self, most_s=min(self.most_s, share * measured_s))
 
 
 # Three windows within 5 %, half a second at least: the whole model warms weights, caches and threads for all parts.

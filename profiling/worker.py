@@ -92,4 +92,7 @@ def _leave_with_parent(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # everything is told; taking torch apart would cost every process a second

@@ -226,7 +226,7 @@ def test_warm_up_of_a_long_call_is_two_calls() -> None:
 
 def test_warm_up_ends_although_nothing_agrees() -> None:
     clock = FakeClock()
-    warm_up(clock.turns("w", 0.01, 0.01, 0.01, 0.02, 0.02, 0.02), clock.time_calls, WHOLE_MODEL.within(5.0))
+    warm_up(clock.turns("w", 0.01, 0.01, 0.01, 0.02, 0.02, 0.02), clock.time_calls, WHOLE_MODEL.within(5.0, 0.2))
     assert clock.now_s == pytest.approx(1.0, abs=0.06)  # a fifth of what is measured
 
 

@@ -569,4 +569,23 @@ def test_a_profile_says_where_the_time_went(bench: Bench) -> None:
     spent_s = bench.run(request_for("a", cores=(1,))).settings["spent_s"]
     assert spent_s["timed"] == VISITS * 2.0
     assert spent_s["processes"] == VISITS
-    assert set(spent_s) == {"start", "processes", "timed", "total"}
+    assert set(spent_s) == {"start", "processes", "timed", "end", "total"}
+
+
+class DrownedWorker(FakeWorker):
+    """A process that had half a core all along, for the kernel, too."""
+
+    def visit(self, batch: int, part: str, exit: int) -> Visit:
+        visit = super().visit(batch, part, exit)
+        reference_s = tuple(3 * second for second in visit.reference_s)
+        return replace(visit, reference_s=reference_s, evidence={**visit.evidence, "running_share": 0.5})
+
+
+def test_a_machine_that_was_busy_throughout_sets_no_level(bench: Bench) -> None:
+    bench.worker = DrownedWorker
+    busy = bench.run(request_for("a", cores=(1,), batches=(1,)))
+    assert busy.settings["reference_s"] == {}
+    assert {point.evidence["level_s"] for point in busy.latency} == {0.03}
+    bench.worker = FakeWorker
+    quiet = bench.run(request_for("a", cores=(1,), batches=(1,), remeasure=("contended",)))
+    assert quiet.settings["reference_s"] == {"cpu/1": 0.01}
