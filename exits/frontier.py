@@ -119,7 +119,7 @@ def _on(outcome: Outcome, last: Outcome) -> OnRecords:
 
 
 def write_vertices(path: Path, found: Frontier, provenance: Provenance) -> None:
-    """Write the vertices as Parquet, a row each; policies are JSON, which `ttamer profile --policy` reads from files."""
+    """Write the vertices as Parquet, a row each; policies as JSON, which `ttamer profile --policy` reads."""
     rows = [
         {"kind": one.policy.kind, "saved": one.saved, "policy": json.dumps(one.policy.model_dump(mode="json"))}
         | {f"validation_{name}": value for name, value in one.validation.model_dump().items()}
