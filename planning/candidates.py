@@ -151,6 +151,8 @@ def make_server(timings: Timings, stage: str, point: OperatingPoint, batch: int)
     """One operating point at one batch size. Raises InputError if a part was not measured up to it."""
     measured = timings.points(batch, point.paths)
     samples, needed = samples_short(measured, timings.quantile)
+    models = {one.key.model for one in measured}  # several of a cascade, of which each was measured by itself
+    by_model = [[one for one in measured if one.key.model == model] for model in sorted(models)]
     return Server(
         stage=stage,
         point=point,
@@ -158,8 +160,8 @@ def make_server(timings: Timings, stage: str, point: OperatingPoint, batch: int)
         cores=timings.cores,
         batch=batch,
         law=timings.law(batch, point.paths),
-        memory_bytes=max(one.peak_memory_bytes for one in measured),
-        load_time_s=max(one.load_time_s for one in measured),
+        memory_bytes=sum(max(one.peak_memory_bytes for one in own) for own in by_model),
+        load_time_s=sum(max(one.load_time_s for one in own) for own in by_model),
         verdict=worst_verdict(measured, {verdict: rank for rank, verdict in enumerate(VERDICTS)}),
         samples=samples,
         samples_needed=needed,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ttamer.exits.evaluate import FittedPolicy
+from ttamer.exits.evaluate import FittedPolicy, evaluate
 from ttamer.exits.policies.last_exit import LastExit
+from ttamer.planning.service_times import paths_as_seen
 from ttamer.planning.simulation.replica import Batching
 from ttamer.planning.simulation.requests import UNKNOWN
 from ttamer.planning.simulation.service import BatchService, Curve, ExitCurves, StagedService, WholeService
@@ -54,9 +55,8 @@ class Deployed:
             return size / float(self.curve.mean_s(size)[size])
         reach_K = [float((self.answers.stop_M >= k).mean()) for k in range(len(self.curve.stages))]
         mean_s = 0.0
-        for reach, stage, head in zip(reach_K, self.curve.stages, self.curve.heads, strict=True):
-            cost_s = stage.mean_s(size) + (head.mean_s(size) if head else 0.0)
-            mean_s += float(_binomial(size, reach) @ cost_s)
+        for reach, parts in zip(reach_K, self.curve.parts(), strict=True):
+            mean_s += sum(float(_binomial(size, reach * share) @ curve.mean_s(size)) for curve, share in parts)
         return size / mean_s
 
 
@@ -94,7 +94,7 @@ def _refuse_unmeasured(plan: Plan, profile: Profile) -> None:
 
 def check_same_measurements(plan: Plan, profile: Profile) -> None:
     """Raise DocumentError unless the plan rests on these measurements of its models, on this machine."""
-    models = sorted({group.model for group in plan.groups})
+    models = sorted({member for group in plan.groups for member in profile.members(group.model)})
     remedy = f"plan anew on profile {profile.name!r}"
     if plan.profile.name != profile.name:
         remedy += f", or give the profile {plan.profile.name!r} it was made on"
@@ -131,10 +131,9 @@ def _deploy(
             f"{records_path(profile.folder or SHELF / profile.name, group.model, 'test')}",
             remedy=f"ttamer fit {group.model}",
         )
-    heads_K = fitted.policy.heads_K(seen.exits)
-    stages = tuple(_curve(profile, group, "stage", k) for k in range(seen.exits))
-    heads = tuple(_curve(profile, group, "head", k) if heads_K[k] else None for k in range(seen.exits))
-    return Deployed(number, group, batching, ExitCurves(stages, heads), _answers(fitted, seen, profile))
+    paths = paths_as_seen(evaluate(fitted.policy, seen))
+    curves = ExitCurves.of(paths, lambda part, k: _curve(profile, group, part, k))
+    return Deployed(number, group, batching, curves, _answers(fitted, seen, profile))
 
 
 def _check_records(fitted: FittedPolicy, seen: ExitRecords, profile: Profile) -> None:

@@ -23,6 +23,7 @@ from ttamer.planning.simulation.requests import UNKNOWN, RequestTable
 from ttamer.planning.simulation.routing import ROUTINGS
 from ttamer.planning.simulation.run import Load, Progress, run_stages
 from ttamer.profiles.errors import InputError
+from ttamer.profiles.cascade import join_records
 from ttamer.profiles.intervals import wilson_interval
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.profile import Profile
@@ -47,8 +48,12 @@ def default_requests(quantile: float) -> int:
 def read_records(plan: Plan, profile: Profile) -> dict[str, ExitRecords]:
     """The test records of the plan's models that lie in the profile's folder, by model."""
     folder = profile.require_folder()
-    paths = {group.model: records_path(folder, group.model, "test") for group in plan.groups}
-    return {model: ExitRecords.read(path) for model, path in paths.items() if path.is_file()}
+    found: dict[str, ExitRecords] = {}
+    for model in dict.fromkeys(group.model for group in plan.groups):
+        paths = [records_path(folder, member, "test") for member in profile.members(model)]
+        if all(path.is_file() for path in paths):
+            found[model] = join_records([ExitRecords.read(path) for path in paths])
+    return found
 
 
 def simulate(

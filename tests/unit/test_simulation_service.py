@@ -53,6 +53,18 @@ def test_a_profile_that_was_not_measured_far_enough_is_refused_with_the_command_
         Curve.measured(profile_of(), MODEL, "stage", 0, device="cpu", cores=1, up_to=9)
 
 
+def test_a_part_that_some_requests_need_is_drawn_for_some() -> None:
+    paths = Paths(stop_share_K=np.array([0.5, 0.5]), heads_K=(0.25, 1.0), stages_K=(1.0, 0.0))
+    seconds = {("stage", 0): 1.0, ("head", 0): 8.0, ("head", 1): 100.0}
+    curves = ExitCurves.of(paths, lambda part, k: flat(seconds[part, k]))
+    assert curves.stages[1] is None
+    stops = [0, 1] * 20_000
+    service = StagedService(curves, stops, 1, np.random.default_rng(0))
+    busy_s_N = service.single(len(stops)).busy_s_N
+    assert busy_s_N.mean() == pytest.approx(1 + 0.25 * 8 + 0.5 * 100, rel=0.02)
+    assert np.mean([service.serve(n, n + 1) for n in range(len(stops))]) == pytest.approx(busy_s_N.mean(), rel=0.02)
+
+
 def test_a_batch_shrinks_at_each_exit_and_the_rest_runs_on_at_the_smaller_size() -> None:
     # Four rows: two leave at exit 0, one at exit 1, one at exit 2.
     stages = [by_size(1.0, 2.0, 3.0, 4.0), by_size(10.0, 20.0, 30.0, 40.0), by_size(100.0, 200.0, 300.0, 400.0)]
