@@ -11,8 +11,8 @@ from math import ceil, exp, floor, log
 
 from ttamer.planning.adaptation.catalog import Catalog
 from ttamer.planning.adaptation.controllers.protocol import Kind, Rule, Setup
-from ttamer.planning.candidates import Server
-from ttamer.planning.planner import solver_for
+from ttamer.planning.candidates import Candidate, Server
+from ttamer.planning.problem import SolveLimits
 from ttamer.planning.program import make_program
 from ttamer.planning.promises import deploy
 from ttamer.planning.published import Law
@@ -23,13 +23,17 @@ from ttamer.planning.valuation import weighing_of
 INTERVAL_S = 2.0
 LEVEL = 0.9  # of forecasts: one in ten may fall short, for a queue forgives what a plan does not
 PATIENCE = 30  # decisions: a minute
-GRID = 0.02  # relative, of loads and of what is left of the SLO: plans on a grid are made once
+GRID = 0.03  # relative, of loads and of what is left of the SLO: plans on a grid are made once
 DWELL_S = 120.0  # for which a choice of models is thought to last
 LEAST_PART = 0.05  # of the load or the SLO: below, there is no plan to be had by asking for less
 DRAIN_PART = 0.25  # of the SLO, in which what waits is to be answered
+FEWEST_LATE = 5  # requests: fewer may be chance
+MORE_CAUTION, MOST_CAUTION = 1.3, 16.0  # times the load
+LESS_CAUTION, CALM_S = 1.03, 60.0  # divided by so much after each so many seconds without a miss
+SOLVING_S = 2.0  # at most, for one plan
 LESS = 0.9  # of the load that is planned for where all of it cannot be served
 
-Models = tuple[str, ...]
+Kept = frozenset[tuple[object, ...]]  # what servers are restricted to; everything if empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,64 +46,127 @@ class Priced:
 
 @dataclass(slots=True)
 class Planner:
-    """Plans by load, SLO and models, each made once."""
+    """Plans by load, SLO and what is kept, each made once."""
 
     catalog: Catalog
-    made: dict[tuple[float, float, Models], Priced | None] = field(default_factory=dict)
+    made: dict[tuple[float, float, Kept], Priced | None] = field(default_factory=dict)
 
-    def best(self, rate_rps: float, slo_s: float, models: Models = ()) -> Priced | None:
-        """The best plan with these models, all of them by default; None if none serves the load within the SLO."""
-        key = (rate_rps, slo_s, models)
+    def best(self, rate_rps: float, slo_s: float, kept: Kept = frozenset()) -> Priced | None:
+        """The best plan with what is kept, of everything by default; None if none serves the load within the SLO."""
+        key = (rate_rps, slo_s, kept)
         if key not in self.made:
-            self.made[key] = self._plan(rate_rps, slo_s, models)
+            self.made[key] = self._plan(rate_rps, slo_s, kept)
         return self.made[key]
 
-    def _plan(self, rate_rps: float, slo_s: float, models: Models) -> Priced | None:
+    def _plan(self, rate_rps: float, slo_s: float, kept: Kept) -> Priced | None:
         catalog = self.catalog
         service = catalog.service.model_copy(update={"rate_rps": rate_rps, "slo_s": slo_s})
-        servers = [one for one in catalog.servers if not models or _name(one) in models]
+        servers = [one for one in catalog.servers if not kept or kept & {_policy_key(one), _size_key(one)}]
         if {server.stage for server in servers} != set(catalog.stages):
             return None
         program = make_program(service, servers, catalog.levels)
-        answer = solve(program.problem, solver_for(program.problem, None))
+        answer = solve(program.problem, "labels", SolveLimits(time_s=SOLVING_S))
         if answer.status == "infeasible":
             return None
-        settings = []
-        for candidate, count, share in zip(program.columns, answer.replicas_J, answer.share_J, strict=True):
-            if count and share > 0:
-                use = deploy(candidate, count, share, rate_rps)
-                settings.append(
-                    Setting(
-                        stage=candidate.stage, model=candidate.model, policy=candidate.policy, device=candidate.device,
-                        cores=candidate.cores, batch=candidate.batch, batch_timeout_s=use.batch_timeout_s,
-                        replicas=count, share=share,
-                    )
-                )  # fmt: skip
+        chosen = zip(program.columns, answer.replicas_J, answer.share_J, strict=True)
+        settings = [_setting(one, count, share, rate_rps) for one, count, share in chosen if count and share > 0]
         return Priced(configuration=tuple(settings), objective=answer.objective)
 
 
+def _setting(candidate: Candidate, replicas: int, share: float, rate_rps: float) -> Setting:
+    return Setting(
+        stage=candidate.stage,
+        model=candidate.model,
+        policy=candidate.policy,
+        device=candidate.device,
+        cores=candidate.cores,
+        batch=candidate.batch,
+        batch_timeout_s=deploy(candidate, replicas, share, rate_rps).batch_timeout_s,
+        replicas=replicas,
+        share=share,
+    )
+
+
 def rule(setup: Setup) -> Rule:
-    """The planner's answer, or the best that the running models allow where others are not worth loading."""
+    """The planner's answer, or the best that what runs already allows where others are not worth loading."""
     catalog = setup.catalog
     planner, backlog = Planner(catalog), Backlog(catalog, setup.load_s)
+    caution = Caution(tolerated=1 - catalog.service.quantile, settling_s=catalog.service.slo_s)
     load_s = _load_times(catalog, setup.load_s)
-    cost_weight = weighing_of(catalog.service).cost
+    price = weighing_of(catalog.service).cost / DWELL_S
     slo_s = catalog.service.slo_s
 
     def choose(rate_rps: float, seen: Observation) -> Configuration | None:
         left_s = left_of_slo(slo_s, seen)
-        load_rps = on_grid(rate_rps + backlog.more_rps(rate_rps, seen), upwards=True)
-        running = tuple(sorted({f"{setting.stage}/{setting.policy}" for setting in seen.wished}))
-        best = served(planner, load_rps, left_s, ())
-        kept = planner.best(load_rps, left_s, running) if running else None
-        if best is None or kept is None:
-            return (best or kept or Priced(configuration=seen.wished, objective=0.0)).configuration or None
-        new = [one for one in best.configuration if f"{one.stage}/{one.policy}" not in running]
-        loading = sum(load_s[one.stage, one.model] * one.cores * one.replicas for one in new) / DWELL_S
-        worthwhile = best.objective - kept.objective > cost_weight * loading
-        return best.configuration if worthwhile else kept.configuration
+        factor = caution.factor_after(seen)
+        load_rps = on_grid(factor * rate_rps + backlog.more_rps(rate_rps, seen), upwards=True)
+        best = served(planner, load_rps, left_s)
+        if best is None or not seen.wished:
+            return best.configuration if best else None
+        sizes = frozenset((one.stage, one.policy, one.cores, one.batch) for one in seen.wished)
+        policies = frozenset((one.stage, one.policy) for one in seen.wished)
+        rivals = [best, planner.best(load_rps, left_s, sizes), planner.best(load_rps, left_s, policies)]
+        found = max(
+            (one for one in rivals if one is not None),
+            key=lambda one: one.objective - price * loading_core_s(one.configuration, seen.wished, load_s),
+        )
+        return found.configuration
 
     return choose
+
+
+def loading_core_s(new: Configuration, old: Configuration, load_s: Mapping[tuple[str, str], float]) -> float:
+    """Core-seconds that are spent on loading what runs in the new configuration and not in the old one."""
+    running: dict[tuple[str, str, int, int], int] = {}
+    for one in old:
+        key = (one.stage, one.policy, one.cores, one.batch)
+        running[key] = running.get(key, 0) + one.replicas
+    return sum(
+        max(0, one.replicas - running.get((one.stage, one.policy, one.cores, one.batch), 0))
+        * one.cores
+        * load_s[one.stage, one.model]
+        for one in new
+    )
+
+
+@dataclass(slots=True)
+class Caution:
+    """How many times the load is planned for, learned from misses that no change explains.
+
+    A plan knows arrivals that are independent; where they come in bunches it promises too much. While nothing loads
+    and more than the tolerated share is late, caution grows; where all is well it slowly fades.
+    """
+
+    tolerated: float
+    settling_s: float
+    factor: float = 1.0
+    answered: int = 0
+    late: int = 0
+    calm_s: float = 0.0
+    changed_s: float = 0.0
+
+    def factor_after(self, seen: Observation) -> float:
+        """The factor, given what was seen since the last decision."""
+        if _sizes(seen.running) != _sizes(seen.wished):
+            self.changed_s = seen.now_s
+        if seen.now_s - self.changed_s <= 2 * self.settling_s:  # what is late now is late because of the change
+            self.answered = self.late = 0
+            return self.factor
+        self.answered += len(seen.sojourn_s_N)
+        self.late += seen.missed
+        self.calm_s = 0.0 if seen.missed else self.calm_s + seen.interval_s
+        if self.late >= FEWEST_LATE and self.late > self.tolerated * self.answered:
+            self.factor = min(MOST_CAUTION, self.factor * MORE_CAUTION)
+            self.answered = self.late = 0
+        elif self.calm_s >= CALM_S:
+            self.factor = max(1.0, self.factor / LESS_CAUTION)
+            self.answered = self.late = 0
+            self.calm_s = 0.0
+        return self.factor
+
+
+def _sizes(configuration: Configuration) -> list[tuple[object, ...]]:
+    return sorted((one.stage, one.policy, one.cores, one.replicas) for one in configuration)
 
 
 @dataclass(slots=True)
@@ -157,11 +224,11 @@ class Backlog:
         return [known[setting.stage, setting.model] for setting in configuration]
 
 
-def served(planner: Planner, load_rps: float, slo_s: float, models: Models) -> Priced | None:
+def served(planner: Planner, load_rps: float, slo_s: float) -> Priced | None:
     """The best plan for the load, or for as much of it as can be served."""
     least_rps = LEAST_PART * load_rps
     while load_rps > least_rps:
-        found = planner.best(load_rps, slo_s, models)
+        found = planner.best(load_rps, slo_s)
         if found is not None:
             return found
         load_rps = on_grid(LESS * load_rps, upwards=False)
@@ -191,8 +258,12 @@ def _load_times(catalog: Catalog, load_s: float | None) -> Mapping[tuple[str, st
     }
 
 
-def _name(server: Server) -> str:
-    return f"{server.stage}/{server.point.name}"
+def _policy_key(server: Server) -> tuple[object, ...]:
+    return server.stage, server.point.name
+
+
+def _size_key(server: Server) -> tuple[object, ...]:
+    return server.stage, server.point.name, server.cores, server.batch
 
 
 TTAMER = Kind(
