@@ -67,12 +67,18 @@ def kept_exits(text: str | None) -> tuple[int, ...] | None:
 
 
 def _is_path(records: str) -> bool:
-    """Whether records lie at a path rather than in a profile under a model's name."""
+    """Whether records lie at a path, `LAYOUT:` before it or not, rather than in a profile under a model's name.
+
+    A cascade's name has colons too: `resnet20:resnet56`.
+    """
+    from ttamer.exits.record_importers import IMPORTERS
     from ttamer.exits.record_sources import own_records
 
-    path = Path(records)
-    looks_it = ":" in records or len(path.parts) > 1 or path.suffix in (".csv", ".npz", ".parquet")
-    return looks_it or path.exists() or bool(own_records(path))
+    paths = [Path(records), Path(records.partition(":")[2] or records)]
+    looks_it = records.partition(":")[0] in IMPORTERS or any(
+        len(path.parts) > 1 or path.suffix in (".csv", ".npz", ".parquet") or path.exists() for path in paths
+    )
+    return looks_it or bool(own_records(paths[0]))
 
 
 def _given(wish: Wish) -> "tuple[RecordSource, GivenCosts]":
