@@ -99,7 +99,7 @@ class BatchService(Protocol):
         ...
 
     def forget(self) -> None:
-        """Begin anew: positions count from 0 and no batch has been served."""
+        """Begin anew behind what was served: positions count from 0 and no batch has been served."""
         ...
 
     def single(self, count: int) -> Single:
@@ -197,9 +197,11 @@ class StagedService:
             tuple((curve.streams(up_to, rng), share) for curve, share in pair) for pair in curves.parts()
         ]  # fmt: skip
         self._answered_s: list[list[float]] = []
+        self._served = 0
 
     def serve(self, first: int, last: int) -> float:
         """Seconds until the last request of the batch has left, or was computed."""
+        self._served = last
         leaving = [0] * len(self._parts)
         if not self._releases:
             for stop in self._stops[first:last]:
@@ -233,7 +235,8 @@ class StagedService:
     def forget(self) -> None:
         """Begin anew; the exits of what was served are taken out of `stops`."""
         self._answered_s.clear()
-        self._stops.clear()
+        del self._stops[: self._served]
+        self._served = 0
 
     def single(self, count: int) -> Single:
         """Each request's own way to its exit, and to the last one if exits only release."""

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from tests.builders_simulation import MODEL, profile_of
+from ttamer.planning.service_times import Paths
+from ttamer.planning.simulation import replica
 from ttamer.planning.simulation.replica import Batching, run_replica
 from ttamer.planning.simulation.service import Curve, ExitCurves, StagedService, WholeService
 from ttamer.profiles.errors import InputError
@@ -143,3 +145,16 @@ def test_a_released_answer_does_not_let_the_next_request_start_earlier() -> None
         done = run_replica(np.array([0.0, 0.5]), Batching(size=size), service)
         assert done.wait_s_N == pytest.approx([0.0, 9.5])
         assert done.service_s_N == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize("batching", [Batching(size=3, timeout_s=0.4), Batching(size=5, clock="ray-serve")])
+def test_a_run_in_pieces_is_the_run_in_one_piece(batching: Batching, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrival_s_N = np.cumsum(np.random.default_rng(4).exponential(0.2, 500))
+    stops = np.random.default_rng(5).integers(0, 2, 500).tolist()
+    runs = []
+    for piece in (1000, 17):
+        monkeypatch.setattr(replica, "PIECE", piece)
+        service = staged([by_size(0.2, 0.3, 0.4, 0.5, 0.6)] * 2, [flat(0.01), flat(0.02)], list(stops), size=5)
+        runs.append(run_replica(arrival_s_N, batching, service))
+    for name in ("first_J", "start_s_J", "end_s_J", "wait_s_N", "service_s_N", "batch_N"):
+        assert (getattr(runs[0], name) == getattr(runs[1], name)).all()
