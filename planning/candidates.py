@@ -10,7 +10,7 @@ from pathlib import Path
 from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.published import Law, PublishedLaw, group_timeout_s, most_rps
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
-from ttamer.profiles.profile import VERDICTS, ImportedPoint, Profile
+from ttamer.profiles.profile import GIVEN, VERDICTS, ImportedPoint, Profile
 from ttamer.profiles.shelf import remeasuring
 
 DOUBTFUL = ("contended", "throttled")  # such timings describe the disturbance rather than the model
@@ -254,11 +254,15 @@ def doubts(candidates: Sequence[Candidate], quantile: float, folder: Path) -> It
     """What a reader should know about the timings behind these candidates; folder: of their profile."""
     for verdict in sorted({candidate.verdict for candidate in candidates} - {"ok"}, key=VERDICTS.index):
         models = sorted({candidate.model for candidate in candidates if candidate.verdict == verdict})
+        if verdict == GIVEN:
+            yield f"times of {', '.join(models)} were given, not measured: constants, of which nobody knows the tail"
+            continue
         yield (
             f"timings of {', '.join(models)} are {verdict}, and the promised latency is as good as they are; "
             f"measure again when the machine is quiet: {remeasuring(models, verdict, folder)}"
         )
-    short = [candidate for candidate in candidates if candidate.samples < candidate.samples_needed]
+    measured = [candidate for candidate in candidates if candidate.verdict != GIVEN]
+    short = [candidate for candidate in measured if candidate.samples < candidate.samples_needed]
     if short:
         fewest = min(candidate.samples for candidate in short)
         needed = max(candidate.samples_needed for candidate in short)

@@ -21,7 +21,8 @@ from ttamer.profiles.registry import unknown_name
 from ttamer.profiles.samples import Samples
 
 PARTS = ("stage", "head", "whole")
-VERDICTS = ("ok", "noisy", "contended", "throttled")
+GIVEN = "given"  # by somebody, as a constant that nobody measured
+VERDICTS = ("ok", GIVEN, "noisy", "contended", "throttled")
 WHOLE = -1  # the exit number of a whole-model point
 
 
