@@ -20,7 +20,7 @@ COLUMNS = (
     "policy", "accuracy", "95 % interval", "drop", "agreement", "mean", "p50", "p99", "saved", "95 % between",
     "throughput", "recalled", "expected", "modelled",
 )  # fmt: skip
-SPARE = ("modelled", "agreement", "p50", "recalled", "95 % between", "95 % interval", "throughput")
+SPARE = ("modelled", "agreement", "p50", "recalled", "95 % between", "95 % interval", "throughput", "expected")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
