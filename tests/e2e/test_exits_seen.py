@@ -93,6 +93,10 @@ def test_records_of_other_data_may_follow() -> None:
     ("arguments", "message"),
     [
         (("drift", "resnet21", "-p", "reference"), "unknown model 'resnet21' in profile 'reference'"),
+        (
+            ("drift", "resnet18:resnet50", "-p", "reference"),
+            "'resnet18:resnet50' is a cascade, not one model",
+        ),
         (("drift", "resnet18", "-p", "reference"), "resnet18.calibration.parquet does not exist"),
         ((*DRIFT, "--audit", "2"), "--audit '2' is not a percentage"),
         ((*DRIFT, "--later", "none.parquet"), "none.parquet does not exist"),
