@@ -167,10 +167,9 @@ def _remarks(comparison: "RecordComparison") -> list[str]:
     lines = []
     chosen = comparison.row(CHOSEN)
     if chosen.spec is not None and chosen.found is not None:
-        saved, drop = chosen.found.saved, chosen.found.drop
         lines.append(
-            f"Chosen: {_content(chosen.spec)}; saves {render.percent(saved.value)} ({_between(saved)}) of the "
-            f"mean time and loses {render.percent(drop.value)} ({_between(drop)}) of accuracy."
+            f"Chosen: {_content(chosen.spec)}; {_change('saves', 'takes', chosen.found.saved)} of the mean time and "
+            f"{_change('loses', 'wins', chosen.found.drop)} of accuracy."
         )
     none = ", ".join(row.policy for row in comparison.rows if row.found is None)
     if none:
@@ -185,6 +184,13 @@ def _remarks(comparison: "RecordComparison") -> list[str]:
         "throughput: of a server that stops where the answer leaves; one that runs on (release) gains none.",
         f"Intervals hold 95 % of {RESAMPLES:,} resamples of the test samples (seed {comparison.seed}).",
     ]
+
+
+def _change(less: str, more: str, measure: "Measure") -> str:
+    """A change with its interval, in the word for its direction."""
+    if measure.value >= 0:
+        return f"{less} {render.percent(measure.value)} ({_between(measure)})"
+    return f"{more} {render.percent(-measure.value)} ({render.percent_between(-measure.high, -measure.low)})"
 
 
 def _content(spec: "PolicySpec") -> str:
