@@ -11,8 +11,9 @@ answer leaves. All settings, of baselines too, are chosen by the same rule.
 Costs: BERT-12 as published (0.622 ms a layer, 0.106 ms a head); the services of FrugalML by their prices, without those
 that are dearer and less accurate than another; the two language models of a cascade by their sizes (8 to 70).
 
-Run: python -m benchmarks.records ../shared/data/exits [PROFILE ...]
-A PROFILE is a folder with records and measured times (ttamer fit, ttamer profile), each of its models a set.
+Run: python -m benchmarks.records ../shared/data/exits [PROFILE[@MODEL] ...]
+A PROFILE is a folder with records and measured times (ttamer fit, ttamer profile): of all its models, or of one model or
+cascade (profiles/cifar@resnet20:resnet56).
 """
 
 import os
@@ -97,26 +98,26 @@ def imported_set(name: str, imported: Imported, layout: str, costs: str, seeds: 
     return RecordSet(name, [source.splits for source in sources], given_costs(costs, sources[0]).costs)
 
 
-def profiled(folder: Path) -> Iterator[RecordSet]:
-    """The models of a profile that have records and measured times, each with the one split it was recorded with."""
-    profile = read_profile(folder)
-    for model in profile.models:
-        devices = [setting[0] for setting in profile.settings_of(model)]
-        if devices and has_records(profile, model):
-            splits = {split: read_records(profile, model, split) for split in JUDGING}
-            title = f"{model} {splits['test'].dataset}"
-            yield RecordSet(title, [splits], measured_costs(profile, model, devices[0]))
+def profiled(place: str) -> Iterator[RecordSet]:
+    """Models of a profile that have records and measured times, each with the one split it was recorded with."""
+    folder, _, model = place.partition("@")
+    profile = read_profile(Path(folder))
+    for name in (model,) if model else profile.models:
+        devices = [setting[0] for setting in profile.settings_of(name)]
+        if devices and (model or has_records(profile, name)):
+            splits = {split: read_records(profile, name, split) for split in JUDGING}
+            title = f"{name} {splits['test'].dataset}"
+            yield RecordSet(title, [splits], measured_costs(profile, name, devices[0]))
 
 
 def best_baseline(comparisons: Sequence[RecordComparison], max_drop: float) -> str:
     """The baseline that saves most on average among those that lose no more than allowed on average."""
     saved: dict[str, float] = {}
     for name in BASELINES:
-        found = [comparison.row(name).found for comparison in comparisons]
-        known = [one for one in found if one is not None]
-        if len(known) == len(found) and statistics.mean(one.drop.value for one in known) <= max_drop:
-            saved[name] = statistics.mean(one.saved.value for one in known)
-    return max(saved, key=lambda name: saved[name], default="last-exit")
+        of_splits = found(comparisons, name)
+        if mean([one.drop for one in of_splits]).value <= max_drop:
+            saved[name] = mean([one.saved for one in of_splits]).value
+    return max(saved, key=lambda name: saved[name])
 
 
 def mean(measures: Sequence[Measure | None]) -> Measure:
@@ -127,8 +128,8 @@ def mean(measures: Sequence[Measure | None]) -> Measure:
 
 
 def found(comparisons: Sequence[RecordComparison], policy: str) -> list[Found]:
-    """What a policy does on the test samples of every split that it may be chosen on."""
-    rows = [comparison.row(policy).found for comparison in comparisons]
+    """What a policy does on the test samples of every split; where none of its settings may be chosen, the last exit."""
+    rows = [comparison.row(policy).found or comparison.row("last-exit").found for comparison in comparisons]
     return [one for one in rows if one is not None]
 
 
@@ -176,7 +177,7 @@ def report(records: RecordSet, max_drop: float, caution: float) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("exits", type=Path, help="the folder exits/ of the shared data")
-    parser.add_argument("profiles", type=Path, nargs="*", help="profile folders with records and measured times")
+    parser.add_argument("profiles", nargs="*", help="profile folders with records and measured times, @MODEL for one")
     parser.add_argument("--max-drop", type=float, default=0.01)
     parser.add_argument("--caution", type=float, default=CAUTION, help="standard errors added to every loss")
     parser.add_argument("--splits", type=int, default=10)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ import numpy as np
 import torch
 
 from ttamer.cli.models import choose_model
-from ttamer.exits.automata import AutomatonWalk, confidences
+from ttamer.exits.automata import AutomatonWalk
 from ttamer.exits.costs import ExitCosts
 from ttamer.exits.deciding import decider_of
 from ttamer.exits.evaluate import best_within_drop, fit_candidates
+from ttamer.exits.signals import confidences
 from ttamer.exits.trial import prepare_trial
 from ttamer.planning.prediction import Setting, predict_exiting, predict_whole
 from ttamer.profiles.profile import WHOLE, LatencyPoint, PointKey, Profile
@@ -141,11 +143,11 @@ def print_comparison(bench: Bench, policy: Any, trial: Any) -> None:
                 runs = [lambda w=way, s=size, i=i: trial.run(w, s, i) for i in range(trial.batches(size))]
                 taken.setdefault((way, size), []).append(statistics.fmean(map(cpu_s, runs)))
     measured, rng = bench.measured(), np.random.default_rng(0)
-    stop_N = policy.decide(bench.test).stop_N[bench.drawn_N]
+    drawn = taken_from(bench.test, bench.drawn_N)
     for size in (1, 8):
         setting = Setting(model=bench.model, device="cpu", cores=1, batch=size)
         predicted = {
-            "exiting": predict_exiting(measured, setting, stop_N, policy.heads_K(bench.test.exits), rng).mean_s,
+            "exiting": predict_exiting(measured, setting, policy, drawn, rng).mean_s,
             "whole": predict_whole(measured, setting, rng).mean_s,
         }
         for way, expected_s in predicted.items():
@@ -154,6 +156,12 @@ def print_comparison(bench: Bench, policy: Any, trial: Any) -> None:
                 f"{bench.model:15} {policy.kind:21} {way:8} {size:5} {1e3 * expected_s:10.3f} {1e3 * seen_s:10.3f}"
                 f" {100 * (seen_s / expected_s - 1):+9.1f} %"
             )
+
+
+def taken_from(records: ExitRecords, row_M: Any) -> ExitRecords:
+    """Some of the records."""
+    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
+    return replace(records, **{name: getattr(records, name)[row_M] for name in names})
 
 
 def print_decision(bench: Bench, trial: Any) -> None:
@@ -172,7 +180,7 @@ def print_decision(bench: Bench, trial: Any) -> None:
     assert isinstance(walk, AutomatonWalk)
 
     def decide() -> None:
-        walk.states[0] = 0
+        walk.nodes[0] = 0
         walk.decide(0, rows, [0.5])
 
     timed = {

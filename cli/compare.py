@@ -31,7 +31,8 @@ def run(
     seed: Seed = 0,
     device: DeviceOption = Device.CPU,
     profile: Annotated[
-        str | None, typer.Option("--profile", "-p", metavar="NAME", help="Profile; default: the one planned on.")
+        str | None,
+        typer.Option("--profile", "-p", metavar="NAME", help="Profile; default: the one planned on, or local."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Parquet, too.")] = None,
     format: FormatOption = Format.TABLE,

@@ -20,7 +20,7 @@ COLUMNS = (
     "policy", "accuracy", "95 % interval", "drop", "agreement", "mean", "p50", "p99", "saved", "95 % between",
     "throughput", "recalled", "expected", "modelled",
 )  # fmt: skip
-SPARE = ("modelled", "agreement", "p50", "recalled", "95 % between", "95 % interval", "throughput")
+SPARE = ("modelled", "agreement", "p50", "recalled", "95 % between", "95 % interval", "throughput", "expected")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +67,18 @@ def kept_exits(text: str | None) -> tuple[int, ...] | None:
 
 
 def _is_path(records: str) -> bool:
-    """Whether records lie at a path rather than in a profile under a model's name."""
+    """Whether records lie at a path, `LAYOUT:` before it or not, rather than in a profile under a model's name.
+
+    A cascade's name has colons too: `resnet20:resnet56`.
+    """
+    from ttamer.exits.record_importers import IMPORTERS
     from ttamer.exits.record_sources import own_records
 
-    path = Path(records)
-    looks_it = ":" in records or len(path.parts) > 1 or path.suffix in (".csv", ".npz", ".parquet")
-    return looks_it or path.exists() or bool(own_records(path))
+    paths = [Path(records), Path(records.partition(":")[2] or records)]
+    looks_it = records.partition(":")[0] in IMPORTERS or any(
+        len(path.parts) > 1 or path.suffix in (".csv", ".npz", ".parquet") or path.exists() for path in paths
+    )
+    return looks_it or bool(own_records(paths[0]))
 
 
 def _given(wish: Wish) -> "tuple[RecordSource, GivenCosts]":
@@ -161,10 +167,9 @@ def _remarks(comparison: "RecordComparison") -> list[str]:
     lines = []
     chosen = comparison.row(CHOSEN)
     if chosen.spec is not None and chosen.found is not None:
-        saved, drop = chosen.found.saved, chosen.found.drop
         lines.append(
-            f"Chosen: {_content(chosen.spec)}; saves {render.percent(saved.value)} ({_between(saved)}) of the "
-            f"mean time and loses {render.percent(drop.value)} ({_between(drop)}) of accuracy."
+            f"Chosen: {_content(chosen.spec)}; {_change('saves', 'takes', chosen.found.saved)} of the mean time and "
+            f"{_change('loses', 'wins', chosen.found.drop)} of accuracy."
         )
     none = ", ".join(row.policy for row in comparison.rows if row.found is None)
     if none:
@@ -179,6 +184,13 @@ def _remarks(comparison: "RecordComparison") -> list[str]:
         "throughput: of a server that stops where the answer leaves; one that runs on (release) gains none.",
         f"Intervals hold 95 % of {RESAMPLES:,} resamples of the test samples (seed {comparison.seed}).",
     ]
+
+
+def _change(less: str, more: str, measure: "Measure") -> str:
+    """A change with its interval, in the word for its direction."""
+    if measure.value >= 0:
+        return f"{less} {render.percent(measure.value)} ({_between(measure)})"
+    return f"{more} {render.percent(-measure.value)} ({render.percent_between(-measure.high, -measure.low)})"
 
 
 def _content(spec: "PolicySpec") -> str:

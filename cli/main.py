@@ -18,6 +18,7 @@ from ttamer.cli import (
     explain,
     export,
     fit,
+    frontier,
     plan,
     profile,
     profile_diff,
@@ -65,7 +66,7 @@ add(profiles, DEFAULT, profile.run)
 add(profiles, "show", profile_show.run)
 add(profiles, "diff", profile_diff.run)
 app.add_typer(profiles, name="profile", help=paragraphs(profile.run.__doc__ or ""))
-for command in (fit, plan, simulate, export, explain, compare, drift, doctor, demo):
+for command in (fit, plan, simulate, export, explain, compare, frontier, drift, doctor, demo):
     add(app, command.__name__.rpartition(".")[2], command.run)
 
 

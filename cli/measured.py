@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ttamer.cli import render
-from ttamer.profiles.intervals import quantile_bound
 
 if TYPE_CHECKING:
     from ttamer.profiles.profile import LatencyPoint, Profile
@@ -18,6 +17,8 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 def _quantile(samples: "Samples", q: float) -> Mapping[str, float | None]:
     """The quantile with its 95 % interval, whose ends are None where the samples do not bound them."""
+    from ttamer.profiles.intervals import quantile_bound
+
     low_s, high_s = samples.interval_s(q)
     return {
         "seconds": samples.quantile_s(q),

@@ -174,11 +174,10 @@ def _predictions(
     from ttamer.planning.prediction import Setting, predict_exiting, predict_whole
 
     rng = np.random.default_rng(SEED)
-    stop_N, heads_K = fitted.policy.decide(records).stop_N, fitted.policy.heads_K(records.exits)
     predicted = {}
     for batch in batches:
         setting = Setting(model=wish.model, device=wish.device, cores=cores, batch=batch)
-        predicted[EXITING, batch] = predict_exiting(profile, setting, stop_N, heads_K, rng)
+        predicted[EXITING, batch] = predict_exiting(profile, setting, fitted.policy, records, rng)
         predicted[WHOLE, batch] = predict_whole(profile, setting, rng)
     return predicted
 

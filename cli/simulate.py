@@ -1,5 +1,8 @@
 """`ttamer simulate`: does the plan hold under load?"""
 
+import time
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,10 +11,28 @@ import typer
 from ttamer.cli import render
 from ttamer.cli.options import Format, FormatOption, PlanPath, Seed
 from ttamer.cli.placing import profile_of, refuse_overwriting
-from ttamer.cli.progress import progress
+from ttamer.cli.progress import Advance, progress
+from ttamer.cli.simulated import print_report, print_timeline
 
 if TYPE_CHECKING:
-    from ttamer.profiles.simulation import Check, SimulationReport
+    from ttamer.planning.simulation.traces import Trace
+    from ttamer.profiles.network_trace import NetworkTrace
+
+TRACE = "trace:"
+
+
+class Order(StrEnum):
+    """Who of those that wait is taken first."""
+
+    FIFO = "fifo"
+    EDF = "edf"
+
+
+class Exits(StrEnum):
+    """What an early exit saves."""
+
+    STOP = "stop"
+    RELEASE = "release"
 
 
 def run(
@@ -19,89 +40,177 @@ def run(
     requests: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=100, help="Requests to simulate; default: 1000 beyond the quantile, 50,000 at least."
+            metavar="N",
+            min=100,
+            help="Requests, in all replications together; default: 1000 beyond the quantile, 50,000 at least.",
         ),
     ] = None,
-    arrivals: Annotated[str, typer.Option(metavar="KIND", help="Arrival process: poisson or constant.")] = "poisson",
+    replications: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Independent runs that the intervals rest on; default 10."),
+    ] = None,
+    arrivals: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND", help="poisson, constant, bursty, or a recorded load: trace:FILE or trace:FILE@SERIES."
+        ),
+    ] = "poisson",
+    scale: Annotated[float, typer.Option(metavar="FACTOR", help="So many times the load of the plan or trace.")] = 1.0,
+    window: Annotated[str | None, typer.Option(metavar="SPAN", help="Part of the trace, like 0s-600s.")] = None,
+    warm_up: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="First requests not judged; default 10%, of a trace none."),
+    ] = None,
+    clock: Annotated[
+        str, typer.Option(metavar="NAME", help="Server whose batch timeout it is: ideal, ray-serve, triton, kserve.")
+    ] = "ideal",
+    routing: Annotated[
+        str, typer.Option(metavar="NAME", help="To replicas: random, round-robin, shortest-queue or shared-queue.")
+    ] = "random",
+    order: Annotated[Order, typer.Option(help="Of a queue: first come, first served, or earliest deadline first.")] = (
+        Order.FIFO
+    ),
+    queue_limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Most requests in a queue; more are dropped.")
+    ] = None,
+    patience: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Drop requests that have waited longer for a server.")
+    ] = None,
+    drop_late: Annotated[
+        bool, typer.Option("--drop-late/--keep-late", help="Drop requests that have missed their SLO already.")
+    ] = False,
+    exits: Annotated[
+        Exits, typer.Option(help="Whether early exits stop computing, or only release the answer.")
+    ] = Exits.STOP,
+    network: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the network takes of the SLO: times, or bandwidths.")
+    ] = None,
+    request_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Of a request, where the network is given as bandwidths.")
+    ] = None,
     seed: Seed = 0,
     profile: Annotated[
         str | None, typer.Option("--profile", "-p", metavar="NAME", help="Profile; default: the one planned on.")
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes; requests beside it.")] = Path(
-        "simulation.yaml"
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where the report goes; requests and timeline beside it.")
+    ] = Path("simulation.yaml"),
+    plot: Annotated[
+        bool | None, typer.Option("--plot/--no-plot", help="Show the run over time; default: of a trace.")
+    ] = None,
     fail: Annotated[bool, typer.Option("--fail/--no-fail", help="Exit 4 when a promise is broken.")] = True,
     format: FormatOption = Format.TABLE,
 ) -> None:
     """Simulate a plan under load and set what it promised beside what happened.
 
-    Example: ttamer simulate plan.yaml --requests 50000
+    Example: ttamer simulate plan.yaml --arrivals bursty --clock ray-serve
     """
-    from ttamer.planning.simulation.simulate import default_requests, read_records, simulate
+    from ttamer.planning.simulation.conditions import Conditions, size_of
+    from ttamer.planning.simulation.discipline import Discipline
+    from ttamer.planning.simulation.simulate import read_records, simulate
+    from ttamer.planning.simulation.timeline import timeline_of_plan
     from ttamer.profiles.errors import BrokenPromiseError
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.provenance import capture, sha256_of
     from ttamer.profiles.shelf import find_profile, read_profile
+    from ttamer.profiles.units import parse_duration_s, parse_fraction
 
     given = Plan.read(plan)
     refuse_overwriting(plan, out)
-    folder = find_profile(profile) if profile else profile_of(given, plan)
-    measured = read_profile(folder)
+    conditions = Conditions(
+        arrivals=_arrivals(arrivals, window),
+        rate_scale=scale,
+        warm_up=None if warm_up is None else parse_fraction(warm_up, "warm-up"),
+        clock=clock,
+        routing=routing,
+        discipline=Discipline(
+            order=order.value,
+            limit=queue_limit,
+            patience_s=None if patience is None else parse_duration_s(patience, "patience"),
+            drops_late=drop_late,
+        ),
+        releases=exits is Exits.RELEASE,
+        network=_network(network, request_size),
+    )
+    measured = read_profile(find_profile(profile) if profile else profile_of(given, plan))
     with progress("simulating") as advance:
         report, table = simulate(
             given,
             measured,
             read_records(given, measured),
-            requests=requests or default_requests(given.service.quantile),
+            size=size_of(conditions, given.service.quantile, requests, replications),
             seed=seed,
-            arrivals=arrivals,
+            conditions=conditions,
+            memory_bytes=_memory_bytes(),
             plan_sha256=sha256_of(plan),
-            on_progress=lambda done, total: advance(done, total, "requests"),
+            on_progress=_with_remaining_time(advance),
         )
-    provenance = capture(seed=seed, inputs=[plan])
-    requests_path = out.with_name(f"{out.stem}.requests.parquet")
+    timeline = timeline_of_plan(table, given)
+    provenance = capture(seed=seed, inputs=[path for path in (plan, _trace_file(arrivals), network) if path])
+    requests_path, timeline_path = (out.with_name(f"{out.stem}.{what}.parquet") for what in ("requests", "timeline"))
     report.write(out, provenance)
     table.write(requests_path, provenance)
+    timeline.write(timeline_path, provenance)
     if format is Format.TABLE:
-        _print(report)
-        render.say(f"wrote {out}, {requests_path}; next: ttamer export {plan} --to kubernetes")
+        print_report(report)
+        if plot or (plot is None and not isinstance(conditions.arrivals, str)):
+            print_timeline(timeline)
+        render.say(f"wrote {out}, {requests_path}, {timeline_path}; next: ttamer export {plan} --to kubernetes")
     else:
         render.document(report.model_dump(mode="json"), format)
     if fail and report.verdict == "broken":
-        broken = ", ".join(check.name for check in report.checks if check.verdict == "broken")
-        raise BrokenPromiseError(f"the plan breaks its promise: {broken}", remedy="plan with headroom, or --no-fail")
+        broken = ", ".join(check.name for check in report.checks if check.verdict == "broken") or "overload"
+        remedy = "plan with --verify-by-simulation or headroom, or --no-fail"
+        raise BrokenPromiseError(f"the plan breaks its promise: {broken}", remedy=remedy)
 
 
-def _print(report: "SimulationReport") -> None:
-    rows = [
-        (c.name, _value(c, c.promised), _value(c, c.observed), _interval(c), c.verdict) for c in report.checks
-    ]  # fmt: skip
-    title = f"{report.requests:,} {report.arrivals} requests at {render.rate(report.rate_rps)} (seed {report.seed})"
-    render.table(("promise", "promised", "observed", "95 % interval", "verdict"), rows, title=title)
-    for group in report.groups:
-        print(
-            f"{group.policy}: {render.count(group.requests, 'request')}, "
-            f"{render.percent(group.utilization, 0)} busy, mean batch {group.mean_batch:.2f}"
-        )
-    print(f"SLO missed by {render.percent(report.slo_misses, 2)} of requests. Verdict: {report.verdict}.")
-    for note in report.notes:
-        print(f"Note: {note}")
+def _arrivals(text: str, window: str | None) -> "str | Trace":
+    """The name of a process, or the trace in a file."""
+    from ttamer.planning.simulation.traces import read_trace
+    from ttamer.profiles.errors import InputError
+
+    file = _trace_file(text)
+    if file is None:
+        if window is not None:
+            raise InputError(f"a window of {text!r} arrivals", remedy="windows cut traces: --arrivals trace:FILE")
+        return text
+    series = text.rpartition("@")[2] if "@" in text else None
+    return read_trace(file, series, window)
 
 
-def _value(check: "Check", value: float | None) -> str:
-    if value is None:
-        return render.DASH
-    sign = {"at_most": "<= ", "at_least": ">= "}[check.kind] if value is check.promised else ""
-    text = {"s": render.seconds, "fraction": _share}.get(check.unit, lambda number: f"{number:.3g}")(value)
-    return sign + text
+def _trace_file(text: str) -> Path | None:
+    """The file of `trace:FILE` or `trace:FILE@SERIES`."""
+    if not text.startswith(TRACE):
+        return None
+    file = text.removeprefix(TRACE)
+    return Path(file.rpartition("@")[0] if "@" in file else file)
 
 
-def _share(value: float) -> str:
-    """A percentage that does not round a small share to nothing."""
-    return render.percent(value, 1 if value == 0 or value >= 0.01 else 3)
+def _network(file: Path | None, request_size: str | None) -> "NetworkTrace | None":
+    from ttamer.profiles.errors import InputError
+    from ttamer.profiles.network_trace import read_network_trace
+    from ttamer.profiles.units import parse_bytes
+
+    if file is not None:
+        return read_network_trace(file, None if request_size is None else parse_bytes(request_size, "request size"))
+    if request_size is not None:
+        raise InputError("--request-size without --network", remedy="give the file of bandwidths too")
+    return None
 
 
-def _interval(check: "Check") -> str:
-    if check.low is None and check.high is None:
-        return render.DASH
-    return f"{_value(check, check.low)} to {_value(check, check.high)}"
+def _memory_bytes() -> int:
+    """Memory that could be had now."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def _with_remaining_time(advance: Advance) -> Callable[[int, int], object]:
+    """Progress in requests, with the time that the rest will take at the pace so far."""
+    began_s = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        elapsed_s = time.monotonic() - began_s
+        advance(done, total, "requests", elapsed_s * (total - done) / done if done else None)
+
+    return tell

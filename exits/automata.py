@@ -1,103 +1,101 @@
-"""Policies of tables as automata: from a head's confidence to an answer in one search and one look into a table.
+"""Policies of tables as automata: from what a head says to an answer in one search and one look into a table.
 
-A state is what the heads so far left to remember; a head's confidence bin says whether the row is answered, and by
-which exit, or with which state it goes on. Confidences are compared as the records' file holds them, in single
-precision, so that an automaton comes to the stops and answers of `Policy.decide`.
+A node is a head that is awaited with what the heads before left to remember; the bin of the head's signal says whether
+the row is answered, and by which exit, or at which node it goes on. Signals are compared as the records' file holds
+them, in single precision, so that an automaton comes to the stops and answers of `Policy.decide`.
 
-Axes: B rows, A active heads, S bins of a head, V classes.
+Axes: B rows, K exits, S bins of a head.
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ttamer.exits.exploration.line import TIE
+from ttamer.exits.exploration.skippable import STOP
+from ttamer.exits.policies.apparate import Apparate
 from ttamer.exits.policies.budgeted_batch import BudgetedBatch
 from ttamer.exits.policies.dynamic_index import DynamicIndex
+from ttamer.exits.policies.entropy import EntropyThreshold
 from ttamer.exits.policies.fixed_exit import FixedExit
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.no_recall import NoRecall
 from ttamer.exits.policies.per_exit_thresholds import PerExitThresholds
 from ttamer.exits.policies.record_recall import ANSWER, GO_ON, RecordRecall
+from ttamer.exits.policies.skippable_index import SkippableIndex
 from ttamer.exits.policies.threshold import ConfidenceThreshold
-from ttamer.profiles.errors import InputError
+from ttamer.exits.signals import confidences, decidedness
 
-FEW_LOGITS = 128  # up to here plain Python finds the confidences sooner than three calls of torch
-LARGEST_EXPONENT = 700.0  # e^700 and e^-700 are ordinary double-precision numbers
+Signal = Callable[[Tensor], list[float]]
 
-# From the place of a head, what is remembered and the bin: the exit that answers (None: go on), what to remember.
-Act = Callable[[int, Any, int], tuple[int | None, Hashable]]
+
+class Step(NamedTuple):
+    """What a bin leads to: the exit that answers, or None with what to remember and the place of the next head."""
+
+    answer: int | None
+    memory: Hashable = None
+    place: int = 0
+
+
+# From the place of a head among the policy's, what is remembered and the bin.
+Act = Callable[[int, Any, int], Step]
 
 
 @dataclass(frozen=True, slots=True)
 class Automaton:
-    """A policy of tables. edges: ascending, an edge belongs to the bin above it.
+    """A policy of tables. edges_K: of each head's bins, ascending; an edge belongs to the bin above it.
 
-    codes[a][state][bin]: the exit that answers, or ~state for the state with which the row comes to the next head.
+    codes[node][bin]: the exit that answers, or ~node of the node where the row goes on. exit_of[node]: the head that
+    it awaits. is_line: every head is asked in order until one answers. Rows start at node 0.
     """
 
     heads: tuple[int, ...]
-    edges: tuple[tuple[float, ...], ...]
-    codes: tuple[tuple[tuple[int, ...], ...], ...]
+    edges_K: tuple[tuple[float, ...], ...]
+    codes: tuple[tuple[int, ...], ...]
+    exit_of: tuple[int, ...]
+    is_line: bool
+    signal: Signal
 
     def walk(self, numbers: Sequence[int]) -> "AutomatonWalk":
-        """A walk with all rows in state 0."""
+        """A walk with all rows at node 0."""
         return AutomatonWalk(self, [0] * len(numbers))
 
 
 @dataclass(frozen=True, slots=True)
 class AutomatonWalk:
-    """Rows on their way through an automaton, each in its state."""
+    """Rows on their way through an automaton, each at its node."""
 
     automaton: Automaton
-    states: list[int]
+    nodes: list[int]
 
-    def asked(self, place: int, rows: Sequence[int]) -> Sequence[int]:
-        """All of the rows."""
-        return rows
+    def awaits(self, row: int) -> int:
+        """The head that a row is to be asked about next."""
+        return self.automaton.exit_of[self.nodes[row]]
 
-    def step(self, place: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
+    def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
         """The exit that answers each of these rows, negative for a row that goes on."""
-        edges = self.automaton.edges[place]
-        return self.decide(place, rows, confidences(logits_BV) if edges else [1.0] * len(rows))
+        automaton = self.automaton
+        return self.decide(exit, rows, automaton.signal(logits_BV) if automaton.edges_K[exit] else [1.0] * len(rows))
 
-    def decide(self, place: int, rows: Sequence[int], confidences: Sequence[float]) -> list[int]:
-        """The same from the confidences: a search among the edges and a look into the table for each row."""
-        edges, codes, states = self.automaton.edges[place], self.automaton.codes[place], self.states
+    def decide(self, exit: int, rows: Sequence[int], signals: Sequence[float]) -> list[int]:
+        """The same from the signals: a search among the edges and a look into the table for each row."""
+        edges, codes, nodes = self.automaton.edges_K[exit], self.automaton.codes, self.nodes
         if len(rows) == 1:  # half the time of the loop
-            answer = codes[states[rows[0]]][bisect_right(edges, confidences[0])]
-            states[rows[0]] = ~answer
+            row = rows[0]
+            answer = codes[nodes[row]][bisect_right(edges, signals[0])]
+            nodes[row] = ~answer
             return [answer]
         answers = []
-        for row, confidence in zip(rows, confidences, strict=True):
-            answer = codes[states[row]][bisect_right(edges, confidence)]
-            states[row] = ~answer
+        for row, signal in zip(rows, signals, strict=True):
+            answer = codes[nodes[row]][bisect_right(edges, signal)]
+            nodes[row] = ~answer
             answers.append(answer)
         return answers
-
-
-def confidences(logits_BV: Tensor) -> list[float]:
-    """The largest softmax probability of each row, in double precision. Raises InputError on NaN or infinity."""
-    if logits_BV.numel() <= FEW_LOGITS and not logits_BV.is_cuda:
-        found = [_confidence(row) for row in logits_BV.tolist()]
-    else:
-        found = torch.softmax(logits_BV, dim=1, dtype=torch.float64).amax(dim=1).tolist()
-    if math.isnan(sum(found)):
-        raise InputError("a head answers with NaN or infinity", remedy="check the weights, the heads and the input")
-    return found
-
-
-def _confidence(logits: list[float]) -> float:
-    highest = max(logits)
-    if -LARGEST_EXPONENT < highest < LARGEST_EXPONENT:
-        return math.exp(highest) / sum(map(math.exp, logits))
-    return 1 / sum(math.exp(logit - highest) for logit in logits)
 
 
 def single_edge(edge: float) -> float:
@@ -106,82 +104,133 @@ def single_edge(edge: float) -> float:
     >>> 0.5 - 2e-8 < single_edge(0.5) < 0.5
     True
     """
-    single = np.float32(edge)
-    if float(single) < edge:
+    return least_single(edge, lambda value: value >= edge)
+
+
+def least_single(near: float, accepts: Callable[[float], bool]) -> float:
+    """The least number that is accepted once it is rounded to single precision.
+
+    accepts: False below some number close to `near`, True above it.
+    """
+    single = np.float32(near)
+    while accepts(float(single)):
+        single = np.nextafter(single, np.float32(-np.inf))
+    while not accepts(float(single)):
         single = np.nextafter(single, np.float32(np.inf))
     return (float(np.nextafter(single, np.float32(-np.inf))) + float(single)) / 2
 
 
-def automaton(heads: tuple[int, ...], edges: Sequence[Sequence[float]], start: Hashable, act: Act) -> Automaton:
-    """The automaton of all that can be remembered at each head, from `start` on."""
-    remembered: list[Hashable] = [start]
-    codes: list[tuple[tuple[int, ...], ...]] = []
+def automaton(
+    heads: tuple[int, ...],
+    edges: Sequence[Sequence[float]],
+    act: Act,
+    *,
+    memory: Hashable = None,
+    first: int = 0,
+    signal: Signal = confidences,
+) -> Automaton:
+    """The automaton of all that can be remembered at each head, from `memory` at the place `first` on.
+
+    edges: of each head's bins, as `single_edge` gives them.
+    """
+    nodes: dict[tuple[int, Hashable], int] = {(first, memory): 0}
+    codes: dict[int, tuple[int, ...]] = {}
+    awaited = [list[Hashable]() for _ in heads]
+    awaited[first].append(memory)
+    is_line = first == 0
     for place, row in enumerate(edges):
-        following: dict[Hashable, int] = {}
-        table = []
-        for memory in remembered:
-            steps = [act(place, memory, bin) for bin in range(len(row) + 1)]
-            table.append(
-                tuple(
-                    ~following.setdefault(after, len(following)) if answer is None else answer
-                    for answer, after in steps
-                )
-            )
-        codes.append(tuple(table))
-        remembered = list(following)
-    return Automaton(heads, tuple(tuple(map(single_edge, row)) for row in edges), tuple(codes))
+        for remembered in awaited[place]:
+            found = []
+            for answer, after, then in (act(place, remembered, bin) for bin in range(len(row) + 1)):
+                if answer is None and (then, after) not in nodes:
+                    nodes[then, after] = len(nodes)
+                    awaited[then].append(after)
+                is_line = is_line and (answer is not None or then == place + 1)
+                found.append(~nodes[then, after] if answer is None else answer)
+            codes[nodes[place, remembered]] = tuple(found)
+    own = dict(zip(heads, map(tuple, edges), strict=True))
+    return Automaton(
+        heads=heads,
+        edges_K=tuple(own.get(k, ()) for k in range(heads[-1] + 1)),
+        codes=tuple(codes[node] for node in range(len(nodes))),
+        exit_of=tuple(heads[place] for place, _ in nodes),
+        is_line=is_line,
+        signal=signal,
+    )
+
+
+def _singles(edges: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[single_edge(edge) for edge in row] for row in edges]
 
 
 def _one_exit(policy: FixedExit | LastExit, heads: tuple[int, ...]) -> Automaton:
-    def act(place: int, memory: None, bin: int) -> tuple[int | None, Hashable]:
-        return heads[0], None
+    return automaton(heads, [()], lambda *_: Step(heads[0]))
 
-    return automaton(heads, [()], None, act)
+
+def _first_sure(heads: tuple[int, ...], edges: Sequence[float], signal: Signal = confidences) -> Automaton:
+    """The first head whose signal reaches its edge answers, the last head otherwise."""
+
+    def act(place: int, memory: None, bin: int) -> Step:
+        return Step(heads[place]) if bin == 1 or place == len(heads) - 1 else Step(None, place=place + 1)
+
+    return automaton(heads, [*((edge,) for edge in edges), ()], act, signal=signal)
 
 
 def _threshold(policy: ConfidenceThreshold, heads: tuple[int, ...]) -> Automaton:
-    return _first_sure(heads, [policy.threshold] * (len(heads) - 1))
+    return _first_sure(heads, [single_edge(policy.threshold)] * (len(heads) - 1))
 
 
 def _thresholds(policy: PerExitThresholds, heads: tuple[int, ...]) -> Automaton:
-    return _first_sure(heads, policy.thresholds)
+    return _first_sure(heads, [single_edge(threshold) for threshold in policy.thresholds])
 
 
-def _first_sure(heads: tuple[int, ...], thresholds: Sequence[float]) -> Automaton:
-    def act(place: int, memory: None, bin: int) -> tuple[int | None, Hashable]:
-        return heads[place] if bin == 1 or place == len(heads) - 1 else None, None
+def _entropies(policy: EntropyThreshold, heads: tuple[int, ...]) -> Automaton:
+    edges = [least_single(-most, lambda value, most=most: -value < most) for most in policy.thresholds]  # type: ignore[misc]
+    return _first_sure(heads, edges, decidedness)
 
-    return automaton(heads, [*((threshold,) for threshold in thresholds), ()], None, act)
+
+def _ramps(policy: Apparate, heads: tuple[int, ...]) -> Automaton:
+    edges = [least_single(1 - most, lambda value, most=most: 1 - value < most) for most in policy.thresholds]  # type: ignore[misc]
+    return _first_sure(heads, edges)
 
 
 def _no_recall(policy: NoRecall, heads: tuple[int, ...]) -> Automaton:
-    def act(place: int, memory: None, bin: int) -> tuple[int | None, Hashable]:
+    def act(place: int, memory: None, bin: int) -> Step:
         is_last = place == len(heads) - 1
-        return heads[place] if is_last or policy.gain[place][bin] <= TIE else None, None
+        return Step(heads[place]) if is_last or policy.gain[place][bin] <= TIE else Step(None, place=place + 1)
 
-    return automaton(heads, [*policy.edges[:-1], ()], None, act)
+    return automaton(heads, [*_singles(policy.edges[:-1]), []], act)
 
 
 def _dynamic_index(policy: DynamicIndex, heads: tuple[int, ...]) -> Automaton:
-    def act(place: int, memory: tuple[float, int], bin: int) -> tuple[int | None, Hashable]:
+    def act(place: int, memory: tuple[float, int], bin: int) -> Step:
         best, holder = _better(memory, policy.loss[place][bin], heads[place])
         stops = place == len(heads) - 1 or best <= policy.index[place][bin] + TIE
-        return holder if stops else None, (best, holder)
+        return Step(holder) if stops else Step(None, (best, holder), place + 1)
 
-    return automaton(heads, policy.edges, (math.inf, 0), act)
+    return automaton(heads, _singles(policy.edges), act, memory=(math.inf, 0))
 
 
 def _record_recall(policy: RecordRecall, heads: tuple[int, ...]) -> Automaton:
     earlier = ((), *policy.earlier_edges)
 
-    def act(place: int, memory: tuple[float, int], bin: int) -> tuple[int | None, Hashable]:
+    def act(place: int, memory: tuple[float, int], bin: int) -> Step:
         cell = bin * (len(earlier[place]) + 1) + bisect_right(earlier[place], memory[0])
         action = policy.action[place][cell]
         if action != GO_ON:
-            return heads[place] if action == ANSWER else memory[1], None
-        return None, _better(memory, policy.loss[place][bin], heads[place])
+            return Step(heads[place] if action == ANSWER else memory[1])
+        return Step(None, _better(memory, policy.loss[place][bin], heads[place]), place + 1)
 
-    return automaton(heads, policy.edges, (math.inf, 0), act)
+    return automaton(heads, _singles(policy.edges), act, memory=(math.inf, 0))
+
+
+def _skippable_index(policy: SkippableIndex, heads: tuple[int, ...]) -> Automaton:
+    def act(place: int, memory: tuple[float, int], bin: int) -> Step:
+        best, holder = _better(memory, policy.loss[place][bin], heads[place])
+        then = policy.next_head[place][bin * len(policy.grid) + bisect_left(policy.grid, best)]
+        return Step(holder) if then == STOP else Step(None, (best, holder), then)
+
+    return automaton(heads, _singles(policy.edges), act, memory=(math.inf, 0), first=policy.first)
 
 
 def _better(memory: tuple[float, int], loss: float, head: int) -> tuple[float, int]:
@@ -195,7 +244,10 @@ AUTOMATA: Mapping[str, Callable[[Any, tuple[int, ...]], Automaton]] = {
     ConfidenceThreshold.kind: _threshold,
     PerExitThresholds.kind: _thresholds,
     BudgetedBatch.kind: _thresholds,
+    EntropyThreshold.kind: _entropies,
+    Apparate.kind: _ramps,
     NoRecall.kind: _no_recall,
     DynamicIndex.kind: _dynamic_index,
     RecordRecall.kind: _record_recall,
+    SkippableIndex.kind: _skippable_index,
 }

@@ -41,18 +41,26 @@ def judge(
     *,
     caution: float = CAUTION,
 ) -> list[Judged]:
-    """Every candidate with the larger of its losses on both splits, each raised by `caution` standard errors.
+    """Candidates with the larger of their losses on both splits, each raised by `caution` standard errors.
 
-    Raises InputError for a candidate that has seen the validation records or is for another model.
+    Fastest first; those left out lose no less than a faster one. Raises InputError for a candidate that has seen the
+    validation records or is for another model.
     """
     _check(candidates, validation)
-    return [Judged(fitted, *_judged(fitted.policy, calibration, validation, costs, caution)) for fitted in candidates]
+    validated = [Judged(fitted, *_validated(fitted.policy, validation, costs, caution)) for fitted in candidates]
+    kept: list[Judged] = []
+    for one in sorted(validated, key=lambda one: (one.mean_s, one.loss)):
+        if kept and one.loss >= kept[-1].loss:
+            continue  # on calibration it can only lose more
+        loss = max(one.loss, _loss(_lost(replay(one.fitted.policy, calibration, costs), calibration), caution))
+        if not kept or loss < kept[-1].loss:
+            kept.append(Judged(one.fitted, loss, one.mean_s))
+    return kept
 
 
 def fastest_of(judged: Sequence[Judged], max_drop: float) -> Judged | None:
-    """The fastest that may lose no more than max_drop, of equals the one that loses less; None if all lose more."""
-    enough = [one for one in judged if one.loss <= max_drop + ROUNDING]
-    return min(enough, key=lambda one: (one.mean_s, one.loss), default=None)
+    """The fastest that may lose no more than max_drop; None if all lose more."""
+    return min((one for one in judged if one.loss <= max_drop + ROUNDING), key=_mean_s, default=None)
 
 
 def choose_carefully(
@@ -110,15 +118,10 @@ def _check(candidates: Sequence[FittedPolicy], validation: ExitRecords) -> None:
             seen.add(key)
 
 
-def _judged(
-    policy: Policy, calibration: ExitRecords, validation: ExitRecords, costs: ExitCosts, caution: float
-) -> tuple[float, float]:
-    on_validation = replay(policy, validation, costs)
-    losses = [
-        _loss(_lost(one, records), caution)
-        for one, records in ((replay(policy, calibration, costs), calibration), (on_validation, validation))
-    ]
-    return max(losses), float(on_validation.seconds_N.mean())
+def _validated(policy: Policy, validation: ExitRecords, costs: ExitCosts, caution: float) -> tuple[float, float]:
+    """Loss and mean seconds on validation."""
+    replayed = replay(policy, validation, costs)
+    return _loss(_lost(replayed, validation), caution), float(replayed.seconds_N.mean())
 
 
 def _lost(one: Replay, records: ExitRecords) -> Floats:
@@ -178,8 +181,8 @@ def _mixed(
     held = share if is_within(share) else low
     policy = Mixture(first=fast.fitted.policy, second=safe.fitted.policy, share=held)
     seen = {**fast.fitted.fitted_on, **safe.fitted.fitted_on}
-    loss, mean_s = _judged(policy, calibration, validation, costs, caution)
-    return Judged(FittedPolicy(policy, safe.fitted.model, seen), loss, mean_s)
+    (judged,) = judge([FittedPolicy(policy, safe.fitted.model, seen)], calibration, validation, costs, caution=caution)
+    return judged
 
 
 def _mean_s(one: Judged) -> float:

@@ -1,57 +1,44 @@
 """An exit policy as it runs: one head's answers at a time, to stop or to go on.
 
 `Policy.decide` sees the records of every exit at once. A walk sees a head's logits when they are there, and comes to
-the same stops and answers. Policies of tables run as automata (`automata.py`), all others by asking `decide` anew.
+the same stops and answers. Policies of tables run as automata (`automata.py`), those that remember more as walks of
+their own (`walks.py`), and a policy of an unknown kind by asking its `decide` anew at every head.
 
 Axes: B rows of a batch, N rows asked about, K exits, V classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from ttamer.exits.automata import AUTOMATA
 from ttamer.exits.calibration import records_of
+from ttamer.exits.mixture import Mixture
+from ttamer.exits.policies.cascade_index import CascadeIndex
+from ttamer.exits.policies.most_confident import MostConfident
+from ttamer.exits.policies.patience import Patience
 from ttamer.exits.policies.protocol import Decision, Policy
+from ttamer.exits.walks import CascadeIndexDecider, Decider, MixtureDecider, MostConfidentDecider, PatienceDecider, Walk
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 
-
-class Walk(Protocol):
-    """The rows of one batch on their way through the heads; `place` counts the heads that a policy may ask."""
-
-    def asked(self, place: int, rows: Sequence[int]) -> Sequence[int]:
-        """Those of the rows for which this head is evaluated; the same sequence if it is for all."""
-        ...
-
-    def step(self, place: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
-        """The exit that answers each of these rows, negative for a row that goes on."""
-        ...
-
-
-class Decider(Protocol):
-    """A policy ready to run on a model of K exits. heads: those that may be asked, ascending."""
-
-    @property
-    def heads(self) -> tuple[int, ...]: ...
-
-    def walk(self, numbers: Sequence[int]) -> Walk:
-        """A walk of the requests of these numbers, as rows 0, 1, ..."""
-        ...
+DECIDERS: Mapping[str, Callable[[Any, tuple[int, ...]], Decider]] = {
+    **AUTOMATA,
+    CascadeIndex.kind: CascadeIndexDecider.of,
+    MostConfident.kind: MostConfidentDecider.of,
+    Patience.kind: PatienceDecider.of,
+}
 
 
 def decider_of(policy: Policy, exits: int) -> Decider:
-    """The policy ready to run on a model of K exits: as tables if its kind has them, else by asking `decide` anew.
-
-    Raises InputError if the policy does not fit that many exits.
-    """
+    """The policy ready to run on a model of K exits. Raises InputError if it does not fit that many."""
     heads = tuple(np.flatnonzero(policy.heads_K(exits)).tolist())
-    if policy.kind in AUTOMATA:
-        return AUTOMATA[policy.kind](policy, heads)
-    return Replay(policy, heads, exits)
+    if isinstance(policy, Mixture):
+        return MixtureDecider.of(policy, decider_of(policy.first, exits), decider_of(policy.second, exits))
+    return DECIDERS[policy.kind](policy, heads) if policy.kind in DECIDERS else Replay(policy, heads, exits)
 
 
 class Replay:
@@ -60,7 +47,7 @@ class Replay:
     def __init__(self, policy: Policy, heads: tuple[int, ...], exits: int) -> None:
         self.policy, self.heads, self.exits = policy, heads, exits
         nobody_N = np.zeros(1, dtype=np.int64)
-        self.is_selective = self.decide({}, nobody_N, nobody_N).evaluated_NK is not None
+        self.is_line = self.decide({}, nobody_N, nobody_N).evaluated_NK is None
 
     def walk(self, numbers: Sequence[int]) -> Walk:
         """A walk on which nothing is known yet."""
@@ -82,22 +69,23 @@ class ReplayWalk:
     def __init__(self, replay: Replay, number_B: Ints) -> None:
         self._replay, self._number_B = replay, number_B
         self._seen: dict[int, Floats] = {}
-        self._wanted_BK = np.ones((len(number_B), replay.exits), dtype=np.bool_)
-        if replay.is_selective:
+        self._wanted_BK = np.zeros((len(number_B), replay.exits), dtype=np.bool_)
+        self._wanted_BK[:, list(replay.heads)] = True
+        if not replay.is_line:
             self._want(np.arange(len(number_B)))
 
-    def asked(self, place: int, rows: Sequence[int]) -> Sequence[int]:
-        """Those of the rows for which this head is evaluated; the same sequence if it is for all."""
-        wanted_B = self._wanted_BK[:, self._replay.heads[place]]
-        return rows if wanted_B[list(rows)].all() else [row for row in rows if wanted_B[row]]
+    def awaits(self, row: int) -> int:
+        """The first wanted head that the row was not asked about."""
+        return int(self._wanted_BK[row].argmax())
 
-    def step(self, place: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
+    def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
         """The exit that answers each of these rows, negative for a row that goes on."""
-        head, row_N = self._replay.heads[place], np.array(rows, dtype=np.int64)
-        self._seen[head] = np.zeros((len(self._number_B), logits_BV.shape[1]))
-        self._seen[head][row_N] = logits_BV.double().cpu().numpy()
+        row_N = np.array(rows, dtype=np.int64)
+        self._seen.setdefault(exit, np.zeros((len(self._number_B), logits_BV.shape[1])))
+        self._seen[exit][row_N] = logits_BV.double().cpu().numpy()
         decision = self._want(row_N)
-        answers: list[int] = np.where(decision.stop_N <= head, decision.answer_N, -1).tolist()
+        self._wanted_BK[row_N, : exit + 1] = False
+        answers: list[int] = np.where(decision.stop_N <= exit, decision.answer_N, -1).tolist()
         return answers
 
     def _want(self, row_N: Ints) -> Decision:

@@ -49,6 +49,11 @@ class Outcome:
     heads_K: NDArray[np.bool_]
     mean_s: float | None
 
+    def share_under_way(self, share_K: Floats) -> tuple[float, ...]:
+        """Shares of all samples as shares of those that have not stopped before each exit, 0 where nobody is left."""
+        reach_K = np.where(self.reach_share_K > 0, self.reach_share_K, 1.0)
+        return tuple(np.minimum(share_K / reach_K, 1.0).tolist())
+
 
 @dataclass(frozen=True, slots=True)
 class FittedPolicy:

@@ -4,7 +4,7 @@ Axes: K exits.
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,28 +36,31 @@ def given_costs(text: str | None, source: RecordSource) -> GivenCosts:
     has none; a list gives every exit its own; a file has the columns stage_s and head_s; `prices` are those in the
     records' file. Raises InputError for anything else, and where their number is not that of the exits.
     """
-    K = source.splits["test"].exits
+    test = source.splits["test"]
+    costs, words = _costs(text, source, test.exits)
+    return GivenCosts(replace(_checked(costs, test.exits), starts=test.starts), words)
+
+
+def _costs(text: str | None, source: RecordSource, exits: int) -> tuple[ExitCosts, str]:
+    """The costs and in words where they come from."""
     if text is None:
-        costs = _even(UNIFORM_S, 0.0, K, source.separate)
         what = "every model takes 1 ms" if source.separate else "every stage takes 1 ms and its head nothing"
-        return GivenCosts(_checked(costs, K), f"uniform, as none were given (--costs): {what}")
+        uniform = _even(UNIFORM_S, 0.0, exits, source.separate)
+        return uniform, f"uniform, as none were given (--costs): {what}"
     if text == PRICES:
-        return GivenCosts(_checked(_of_prices(source), K), "the prices in the file, 1 ms for each unit of price")
+        return _of_prices(source), "the prices in the file, 1 ms for each unit of price"
     if Path(text).is_file():
-        return GivenCosts(_checked(_of_file(Path(text)), K), f"given in {Path(text).name}")
+        return _of_file(Path(text)), f"given in {Path(text).name}"
     parts = [part.strip() for part in text.split(",")]
-    costs = _one_for_all(parts[0], K, source.separate) if len(parts) == 1 else _listed(parts, source.separate)
-    return GivenCosts(_checked(costs, K), f"given: {text}")
+    if len(parts) > 1:
+        return _listed(parts, source.separate), f"given: {text}"
+    return _even(*_pair_s(parts[0]), exits, source.separate), f"given: {text}"
 
 
 def _even(stage_s: float, head_s: float, exits: int, separate: bool) -> ExitCosts:
     if separate:
         return ExitCosts(np.zeros(exits), np.full(exits, stage_s + head_s))
     return ExitCosts(np.full(exits, stage_s), np.append(np.full(exits - 1, head_s), 0.0))
-
-
-def _one_for_all(part: str, exits: int, separate: bool) -> ExitCosts:
-    return _even(*_pair_s(part), exits, separate)
 
 
 def _listed(parts: list[str], separate: bool) -> ExitCosts:

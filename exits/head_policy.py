@@ -33,6 +33,7 @@ READERS: dict[str, Reader] = {
     "first": integer,
     "grid": numbers,
     "next_head": integer_rows,
+    "lines": integers,
 }
 
 

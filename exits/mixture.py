@@ -24,6 +24,8 @@ from ttamer.profiles.records import ExitRecords, Floats, Ints
 from ttamer.profiles.registry import lookup
 
 SHARES = (0.25, 0.5, 0.75)
+MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))  # of SplitMix64
+WORD = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +91,22 @@ def drawn_N(sample_N: Ints) -> Floats:
     Source: the finalizer of SplitMix64, Steele, Lea and Flood (2014).
     """
     mixed_N = sample_N.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+    for shift, factor in MIXERS:
         mixed_N = (mixed_N ^ (mixed_N >> np.uint64(shift))) * np.uint64(factor)
     mixed_N ^= mixed_N >> np.uint64(31)
     return np.asarray((mixed_N >> np.uint64(11)) * 2.0**-53)
+
+
+def drawn(sample: int) -> float:
+    """The same for one sample, in plain numbers: a served request comes alone.
+
+    >>> bool(drawn(7) == drawn_N(np.array([7]))[0])
+    True
+    """
+    mixed = (sample + 0x9E3779B97F4A7C15) & WORD
+    for shift, factor in MIXERS:
+        mixed = (mixed ^ (mixed >> shift)) * factor & WORD
+    return ((mixed ^ (mixed >> 31)) >> 11) * 2.0**-53
 
 
 def _plain(policy: Policy) -> dict[str, Any]:

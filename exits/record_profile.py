@@ -13,7 +13,7 @@ from ttamer.exits.given_costs import GivenCosts
 from ttamer.exits.record_sources import RecordSource
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.intervals import wilson_interval
-from ttamer.profiles.profile import WHOLE, AccuracyRow, LatencyPoint, Machine, ModelSpec, PointKey, Profile
+from ttamer.profiles.profile import GIVEN, WHOLE, AccuracyRow, LatencyPoint, Machine, ModelSpec, PointKey, Profile
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.records import ExitRecords
 from ttamer.profiles.samples import Samples
@@ -21,7 +21,6 @@ from ttamer.profiles.shelf import read_profile, records_path, write_profile
 
 IMPORTED = "imported"
 SHORTEST_S = 1e-9  # a profile holds no time of nothing
-GIVEN = {"given": 1.0}  # the evidence of a point that nobody measured
 
 
 def shelve(
@@ -87,7 +86,7 @@ def _points(spec: ModelSpec, costs: ExitCosts) -> list[LatencyPoint]:
             samples=Samples([max(seconds, SHORTEST_S)]),
             peak_memory_bytes=0,
             load_time_s=0.0,
-            evidence=GIVEN,
+            verdict=GIVEN,
             spec_digest=spec.digest(),
         )
         for part, exit, seconds in parts

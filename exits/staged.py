@@ -104,6 +104,11 @@ class StagedModel(nn.Module):
         """K, the number of exits, the backbone's own classifier included."""
         return len(self.spec.exits)
 
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The first exit of each model: there is one."""
+        return (0,)
+
     @torch.inference_mode()
     def example(self, batch: int) -> State:
         """A random valid input of stage 0, on the model's device."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.published import Law, PublishedLaw, group_timeout_s, most_rps
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
-from ttamer.profiles.profile import VERDICTS, ImportedPoint, Profile
+from ttamer.profiles.profile import GIVEN, VERDICTS, ImportedPoint, Profile
 from ttamer.profiles.shelf import remeasuring
 
 DOUBTFUL = ("contended", "throttled")  # such timings describe the disturbance rather than the model
@@ -151,6 +151,8 @@ def make_server(timings: Timings, stage: str, point: OperatingPoint, batch: int)
     """One operating point at one batch size. Raises InputError if a part was not measured up to it."""
     measured = timings.points(batch, point.paths)
     samples, needed = samples_short(measured, timings.quantile)
+    models = {one.key.model for one in measured}  # several of a cascade, of which each was measured by itself
+    by_model = [[one for one in measured if one.key.model == model] for model in sorted(models)]
     return Server(
         stage=stage,
         point=point,
@@ -158,8 +160,8 @@ def make_server(timings: Timings, stage: str, point: OperatingPoint, batch: int)
         cores=timings.cores,
         batch=batch,
         law=timings.law(batch, point.paths),
-        memory_bytes=max(one.peak_memory_bytes for one in measured),
-        load_time_s=max(one.load_time_s for one in measured),
+        memory_bytes=sum(max(one.peak_memory_bytes for one in own) for own in by_model),
+        load_time_s=sum(max(one.load_time_s for one in own) for own in by_model),
         verdict=worst_verdict(measured, {verdict: rank for rank, verdict in enumerate(VERDICTS)}),
         samples=samples,
         samples_needed=needed,
@@ -252,11 +254,15 @@ def doubts(candidates: Sequence[Candidate], quantile: float, folder: Path) -> It
     """What a reader should know about the timings behind these candidates; folder: of their profile."""
     for verdict in sorted({candidate.verdict for candidate in candidates} - {"ok"}, key=VERDICTS.index):
         models = sorted({candidate.model for candidate in candidates if candidate.verdict == verdict})
+        if verdict == GIVEN:
+            yield f"times of {', '.join(models)} were given, not measured: constants, of which nobody knows the tail"
+            continue
         yield (
             f"timings of {', '.join(models)} are {verdict}, and the promised latency is as good as they are; "
             f"measure again when the machine is quiet: {remeasuring(models, verdict, folder)}"
         )
-    short = [candidate for candidate in candidates if candidate.samples < candidate.samples_needed]
+    measured = [candidate for candidate in candidates if candidate.verdict != GIVEN]
+    short = [candidate for candidate in measured if candidate.samples < candidate.samples_needed]
     if short:
         fewest = min(candidate.samples for candidate in short)
         needed = max(candidate.samples_needed for candidate in short)

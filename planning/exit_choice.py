@@ -24,7 +24,8 @@ from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts
 from ttamer.planning.exit_terms import ExitTerms, whole_alone_s
 from ttamer.planning.model_choice import ModelChoice, has_records, last_exit_row
-from ttamer.planning.service_times import Paths
+from ttamer.planning.service_times import Paths, paths_as_seen
+from ttamer.profiles.cascade import join_records
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.intervals import wilson_interval
 from ttamer.profiles.plan import PolicySpec
@@ -123,11 +124,17 @@ def measured_costs(profile: Profile, model: str, device: str) -> ExitCosts:
         ]  # fmt: skip
         return np.array(means_s)
 
-    return ExitCosts(seconds_K("stage"), seconds_K("head"))
+    return ExitCosts(seconds_K("stage"), seconds_K("head"), profile.numbering(model).starts)
 
 
 def read_records(profile: Profile, model: str, split: str) -> ExitRecords:
-    """The records of one split. Raises DocumentError if they are missing, InputError if they are of another model."""
+    """The records of one split, of a cascade those of its members joined.
+
+    Raises DocumentError if they are missing, InputError if they are of another model or do not fit each other.
+    """
+    members = profile.members(model)
+    if len(members) > 1:
+        return join_records([read_records(profile, member, split) for member in members])
     path = records_path(profile.require_folder(), model, split)
     records = ExitRecords.read(path)
     exits = len(profile.spec(model).exits)
@@ -190,7 +197,7 @@ def paths_of(kind: str, outcome: Outcome) -> Paths | None:
         return None
     upper_K = [_upper_bound(float(reach), outcome.samples) for reach in outcome.reach_share_K]
     reach_K = np.minimum.accumulate([1.0, *upper_K[1:], 0.0])
-    return Paths(stop_share_K=-np.diff(reach_K), heads_K=tuple(bool(asked) for asked in outcome.heads_K))
+    return replace(paths_as_seen(outcome), stop_share_K=-np.diff(reach_K))
 
 
 def _upper_bound(share: float, samples: int) -> float:

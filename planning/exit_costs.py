@@ -15,8 +15,10 @@ from ttamer.profiles.records import Floats
 def costs_by_batch(profile: Profile, model: str, device: str) -> dict[int, ExitCosts]:
     """Mean seconds of every stage and head at each batch size at which all were measured, on the most cores.
 
-    Raises InputError if there is none.
+    Raises InputError if there is none, and for a cascade: there is no plain model that its heads are ramps of.
     """
+    if len(profile.members(model)) > 1:
+        raise InputError(f"{model!r} is a cascade, not one model with ramps", remedy="name one of its models")
     exits = range(len(profile.spec(model).exits))
     cores = max((setting[1] for setting in profile.settings_of(model) if setting[0] == device), default=0)
     parts = [(part, exit) for part in ("stage", "head") for exit in exits]

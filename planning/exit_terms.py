@@ -147,7 +147,8 @@ class ExitTerms:
 
 def layers(evaluated: Sequence[Evaluated], enough: int) -> list[Evaluated]:
     """The candidates that no other beats in accuracy and time, then those that only these beat, and so on."""
-    left, kept = list(evaluated), []
+    left = list(evaluated)
+    kept: list[Evaluated] = []
     while left and len(kept) < enough:
         front = pareto(left)
         places = {id(one) for one in front}

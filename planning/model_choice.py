@@ -42,7 +42,9 @@ def has_records(profile: Profile, model: str) -> bool:
     """Whether the profile's folder holds the records on which exit policies are fitted and chosen."""
     folder = profile.folder
     return folder is not None and all(
-        records_path(folder, model, split).is_file() for split in ("calibration", "validation")
+        records_path(folder, member, split).is_file()
+        for member in profile.members(model)
+        for split in ("calibration", "validation")
     )
 
 

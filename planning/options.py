@@ -69,9 +69,8 @@ def single_options(problem: Problem, table: ColumnTable, limited: Sequence[Resou
     )
 
 
-def limited_resources(problem: Problem) -> list[Resource]:
+def limited_resources(problem: Problem, table: ColumnTable) -> list[Resource]:
     """The resources that any choice could exceed."""
-    table = problem.table()
     limited = []
     for resource in resources(problem):
         each_J = resource.amount_J * table.most_J

@@ -22,9 +22,9 @@ class PartialChoices:
     load_s_N: Floats
 
     @classmethod
-    def start(cls, resources: int) -> "PartialChoices":
-        """The one label before any stage."""
-        return cls(np.zeros((1, resources)), np.zeros(1), np.ones(1), np.zeros(1))
+    def start(cls, resources: int, count: int = 1) -> "PartialChoices":
+        """So many labels before any stage."""
+        return cls(np.zeros((count, resources)), np.zeros(count), np.ones(count), np.zeros(count))
 
     def grown(self, options: StageOptions) -> tuple["PartialChoices", Ints, Ints]:
         """Each label with each option, the label's number and the option's."""
@@ -36,6 +36,13 @@ class PartialChoices:
         factor_N = (self.factor_N[:, None] * options.factor_O).ravel()
         load_s_N = np.maximum(self.load_s_N[:, None], options.load_s_O).ravel()
         return PartialChoices(used_ND, penalty_N, factor_N, load_s_N), parent_N, option_N
+
+    def extended(self, options: StageOptions, option_N: Ints) -> "PartialChoices":
+        """Each label with one option of its own."""
+        return PartialChoices(
+            self.used_ND + options.use_OD[option_N], self.penalty_N + options.penalty_O[option_N],
+            self.factor_N * options.factor_O[option_N], np.maximum(self.load_s_N, options.load_s_O[option_N]),
+        )  # fmt: skip
 
     @classmethod
     def together(cls, parts: Sequence["PartialChoices"]) -> "PartialChoices":

@@ -1,18 +1,19 @@
 """What a plan expects of a replica's batches, in numbers that can be measured: the mean and two quantiles.
 
 The mean is the planner's own law of shrinking batches; the quantiles are the simulator's draws from measured seconds.
-Axes: N samples, K exits.
+Axes: N samples.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ttamer.planning.service_times import Paths, Timings
+from ttamer.exits.evaluate import evaluate
+from ttamer.exits.policies.protocol import Policy
+from ttamer.planning.service_times import Paths, Timings, paths_as_seen
 from ttamer.planning.simulation.service import Curve, ExitCurves, StagedService
 from ttamer.profiles.profile import WHOLE, Profile
-from ttamer.profiles.records import Floats, Ints
+from ttamer.profiles.records import ExitRecords, Floats
 
 DRAWS = 4000  # batches: the p99 is then the 40th largest
 QUANTILE = 0.99
@@ -38,15 +39,15 @@ class Setting:
 
 
 def predict_exiting(
-    profile: Profile, setting: Setting, stop_N: Ints, heads_K: NDArray[np.bool_], rng: np.random.Generator
+    profile: Profile, setting: Setting, policy: Policy, records: ExitRecords, rng: np.random.Generator
 ) -> Predicted:
-    """Batches whose rows stop as recorded, independently of each other. Raises InputError for unmeasured settings."""
-    shares_K = np.bincount(stop_N, minlength=len(heads_K)) / len(stop_N)
+    """Batches whose rows do as recorded, independently of each other. Raises InputError for unmeasured settings."""
+    outcome, stop_N = evaluate(policy, records), policy.decide(records).stop_N
     timings = Timings(profile, setting.model, setting.device, setting.cores, QUANTILE)
-    paths = Paths(stop_share_K=shares_K, heads_K=tuple(heads_K.tolist()))
+    paths = paths_as_seen(outcome)
     mean_s = float(timings.law(setting.batch, paths).mean_s_B[setting.batch])
     stops = rng.choice(stop_N, DRAWS * setting.batch).tolist()
-    service = StagedService(_curves(profile, setting, heads_K), stops, setting.batch, rng)
+    service = StagedService(_curves(profile, setting, paths), stops, setting.batch, rng)
     ends = range(setting.batch, len(stops) + 1, setting.batch)
     return _predicted(mean_s, np.array([service.serve(end - setting.batch, end) for end in ends]))
 
@@ -62,11 +63,8 @@ def _predicted(mean_s: float, seconds: Floats) -> Predicted:
     return Predicted(mean_s=mean_s, p50_s=p50_s, p99_s=p99_s)
 
 
-def _curves(profile: Profile, setting: Setting, heads_K: NDArray[np.bool_]) -> ExitCurves:
-    return ExitCurves(
-        stages=tuple(_curve(profile, setting, "stage", k) for k in range(len(heads_K))),
-        heads=tuple(_curve(profile, setting, "head", k) if is_asked else None for k, is_asked in enumerate(heads_K)),
-    )
+def _curves(profile: Profile, setting: Setting, paths: Paths) -> ExitCurves:
+    return ExitCurves.of(paths, lambda part, k: _curve(profile, setting, part, k))
 
 
 def _curve(profile: Profile, setting: Setting, part: str, exit: int) -> Curve:

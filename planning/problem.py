@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Literal
 
-from ttamer.planning.columns import ColumnTable, make_table
+from ttamer.planning.columns import MOST_REPLICAS, ROUNDING, ColumnTable, make_table
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.registry import lookup
 from ttamer.profiles.service import TIME_LIMIT_S
 
 Status = Literal["optimal", "time-limited", "feasible", "infeasible"]
 Aggregation = Literal["sum", "mean", "product"]
-MOST_REPLICAS = 2**53  # whole numbers that doubles hold; no limit allows as many
-ROUNDING = 1e-12  # relative, of a load divided by a capacity: 0.3 rps need three replicas of 0.1 rps, not four
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

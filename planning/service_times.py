@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ttamer.exits.evaluate import Outcome
 from ttamer.planning.queueing import ServiceLaw, service_level
 from ttamer.profiles.intervals import quantile_samples_needed
 from ttamer.profiles.profile import WHOLE, LatencyPoint, Profile
@@ -27,10 +28,22 @@ UNLIKELY = 1e-300
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Paths:
-    """Where rows leave a staged model: the share that stops at each exit, and which heads are asked on the way."""
+    """Where rows leave a staged model, and what is done for them on the way.
+
+    stop_share_K: the share that stops at each exit. heads_K, stages_K: of the rows still under way, the share for
+    which each head is evaluated and each stage is run; all stages for all of them if None. A policy that picks its
+    heads row by row has shares between 0 and 1; a cascade leaves out what is left of a model it has done with.
+    """
 
     stop_share_K: Floats
-    heads_K: tuple[bool, ...]
+    heads_K: tuple[float, ...]
+    stages_K: tuple[float, ...] | None = None
+
+    def share(self, part: str, exit: int) -> float:
+        """The share of the rows under way for which a stage or a head is evaluated."""
+        if part == "head":
+            return float(self.heads_K[exit])
+        return 1.0 if self.stages_K is None else self.stages_K[exit]
 
     @property
     def go_on_K(self) -> Floats:
@@ -38,6 +51,12 @@ class Paths:
         reach_K = np.cumsum(self.stop_share_K[::-1])[::-1]
         beyond_K = np.append(reach_K[1:], 0.0)
         return np.asarray(np.clip(beyond_K / np.where(reach_K > 0, reach_K, 1.0), 0.0, 1.0))
+
+
+def paths_as_seen(outcome: Outcome) -> Paths:
+    """What the samples of an outcome did, as it was."""
+    heads_K, stages_K = outcome.share_under_way(outcome.asked_share_K), outcome.share_under_way(outcome.run_share_K)
+    return Paths(stop_share_K=outcome.stop_share_K, heads_K=heads_K, stages_K=stages_K)
 
 
 @dataclass(slots=True)
@@ -94,8 +113,8 @@ class Timings:
         mean_s_B = np.zeros(batch + 1)
         for exit in reversed(range(len(go_on_K))):
             spread_BB = _binomial(batch, float(go_on_K[exit]))
-            part_BT = self._exit_cumulant_BT(exit, batch, paths)
             mean_s_B = self._exit_mean_s_B(exit, batch, paths) + spread_BB @ mean_s_B
+            part_BT = self._exit_cumulant_BT(exit, batch, paths)
             busy_BT = part_BT + _log_mean_exp(spread_BB, busy_BT)
             beyond_BT = _log_mean_exp(spread_BB[:-1, :-1], answer_BT)
             answer_BT = part_BT[1:] + _log_mix(float(go_on_K[exit]), beyond_BT)
@@ -123,20 +142,24 @@ class Timings:
         stopped_K = np.cumsum(paths.stop_share_K)
         level = min(service_level(self.quantile), float(stopped_K[-1]))
         deepest = int(np.searchsorted(stopped_K, level))
-        parts = [("stage", exit) for exit in range(deepest + 1)]
-        parts += [("head", exit) for exit in range(deepest + 1) if paths.heads_K[exit]]
+        parts = [(part, exit) for part in ("stage", "head") for exit in range(deepest + 1) if paths.share(part, exit)]
         return sum(self._slow_s(part, exit, batch) for part, exit in parts)
 
     def _slow_s(self, part: str, exit: int, batch: int) -> float:
         return float(self._curve_s_B(part, exit, batch, service_level(self.quantile)).max())
 
     def _exit_mean_s_B(self, exit: int, batch: int, paths: Paths) -> Floats:
-        stage_s_B = self._mean_s_B("stage", exit, batch)
-        return stage_s_B + self._mean_s_B("head", exit, batch) if paths.heads_K[exit] else stage_s_B
+        mean_s_B = np.zeros(batch + 1)
+        for part, share in _done(exit, paths):
+            mean_s_B += _binomial(batch, share) @ self._mean_s_B(part, exit, batch)
+        return mean_s_B
 
     def _exit_cumulant_BT(self, exit: int, batch: int, paths: Paths) -> Floats:
-        stage_BT = self._cumulant_BT("stage", exit, batch)
-        return stage_BT + self._cumulant_BT("head", exit, batch) if paths.heads_K[exit] else stage_BT
+        cumulant_BT = np.zeros((batch + 1, TILTS))
+        for part, share in _done(exit, paths):
+            part_BT = self._cumulant_BT(part, exit, batch)
+            cumulant_BT += part_BT if share == 1 else _log_mean_exp(_binomial(batch, share), part_BT)
+        return cumulant_BT
 
     def _mean_s_B(self, part: str, exit: int, batch: int) -> Floats:
         return self._curve_s_B(part, exit, batch, None)
@@ -181,7 +204,13 @@ def _parts(paths: Paths | None) -> list[tuple[str, int]]:
     if paths is None:
         return [("whole", WHOLE)]
     used = [exit for exit, reach in enumerate(np.cumsum(paths.stop_share_K[::-1])[::-1]) if reach > 0]
-    return [("stage", exit) for exit in used] + [("head", exit) for exit in used if paths.heads_K[exit]]
+    return [(part, exit) for part in ("stage", "head") for exit in used if paths.share(part, exit)]
+
+
+def _done(exit: int, paths: Paths) -> list[tuple[str, float]]:
+    """What is done at an exit, and for which share of the rows under way; who is asked is drawn row by row."""
+    parts = [(part, paths.share(part, exit)) for part in ("stage", "head")]
+    return [(part, share) for part, share in parts if share]
 
 
 def _thinned(ascending: Floats) -> Floats:

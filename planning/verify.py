@@ -51,7 +51,8 @@ def verify(plan: Plan, profile: Profile) -> list[Violation]:
     Raises DocumentError if the plan was made from another profile or from other records, InputError if a policy
     in it is impossible.
     """
-    unknown = sorted({group.model for group in plan.groups} - set(profile.models))
+    used = {member for group in plan.groups for member in profile.members(group.model)}
+    unknown = sorted(used - set(profile.models))
     if unknown or plan.profile.digest != profile.digest([group.model for group in plan.groups]):
         raise DocumentError(
             f"this is a plan for another profile: it was made from {plan.profile.name!r} ({plan.profile.digest}) "

@@ -7,12 +7,15 @@ and heads are the members', and so are its records, joined by sample. What is le
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats
+
+if TYPE_CHECKING:
+    from ttamer.profiles.profile import ModelSpec
 
 SEPARATOR = ":"
 
@@ -63,12 +66,29 @@ class Numbering:
         return member, exit - self.starts[member]
 
 
+def join_specs(name: str, specs: Sequence["ModelSpec"]) -> "ModelSpec":
+    """The specification of a cascade, its exits numbered through. Raises InputError on members that do not fit."""
+    first = specs[0]
+    for other in specs[1:]:
+        if (other.classes, other.input_shape) != (first.classes, first.input_shape):
+            raise InputError(
+                f"{first.name!r} tells {first.classes} classes of inputs {first.input_shape} apart, {other.name!r} "
+                f"{other.classes} of {other.input_shape}",
+                remedy="join models that read the same samples",
+            )
+    exits = tuple(f"{spec.name}/{exit}" for spec in specs for exit in spec.exits)
+    weights = ",".join(spec.digest() for spec in specs)
+    return replace(first, name=name, family="cascade", exits=exits, weights=weights, source="", variant=())
+
+
 def join_records(records: Sequence[ExitRecords]) -> ExitRecords:
     """The records of a cascade, from its members' records of the same samples, in the order of the first.
 
     Raises InputError unless all are of one split of one data set, with the same samples and labels.
     """
     first, *others = records
+    if not others:
+        return first
     aligned = [first, *(_aligned(other, first) for other in others)]
     return replace(
         first,
@@ -97,8 +117,9 @@ def _aligned(other: ExitRecords, first: ExitRecords) -> ExitRecords:
     if (other.label_N[place_N] != first.label_N).any():
         raise InputError(f"{what} number the classes differently", remedy=remedy)
     names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
-    arrays: dict[str, Any] = {name: getattr(other, name) for name in names}
-    return replace(other, **{name: array if array is None else array[place_N] for name, array in arrays.items()})
+    known = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
+    chosen: dict[str, Any] = {name: array[place_N] for name, array in known.items()}
+    return replace(other, **chosen)
 
 
 def _hstack(arrays: Sequence[Floats | None]) -> Floats | None:

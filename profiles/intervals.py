@@ -1,4 +1,4 @@
-"""Confidence intervals that assume no distribution: proportions and quantiles."""
+"""Confidence intervals: of proportions and quantiles without assuming a distribution, of means of replications."""
 
 import math
 
@@ -160,3 +160,53 @@ def quantile_bound(values: ArrayLike, q: float, confidence: float = 0.95) -> flo
     (299.0, inf)
     """
     return quantile_interval(values, q, 2 * confidence - 1)[1]
+
+
+def student_t(freedom: int, confidence: float = 0.95) -> float:
+    """The two-sided quantile of Student's t: |T| stays below it with this confidence.
+
+    Raises InputError on less than 1 degree of freedom.
+    Source: Abramowitz & Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4.
+
+    >>> round(student_t(9), 3), round(student_t(1, 0.9), 3)
+    (2.262, 6.314)
+    """
+    if freedom < 1 or not 0 < confidence < 1:
+        raise InputError(f"Student's t of {freedom} degrees of freedom at confidence {confidence}")
+    low, high = 0.0, 1.0
+    while _student_share(high, freedom) < confidence:
+        low, high = high, 2 * high
+    while high - low > BOUND_TOLERANCE * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if _student_share(middle, freedom) < confidence else (low, middle)
+    return high
+
+
+def _student_share(t: float, freedom: int) -> float:
+    """P(|T| <= t), a finite sum for whole degrees of freedom."""
+    angle = math.atan(t / math.sqrt(freedom))
+    square = math.cos(angle) ** 2
+    is_odd = freedom % 2 == 1
+    term = math.cos(angle) if is_odd else 1.0
+    total = 0.0 if freedom == 1 else term
+    for k in range(3 if is_odd else 2, freedom - 1, 2):
+        term *= square * (k - 1) / k
+        total += term
+    return (angle + math.sin(angle) * total) * 2 / math.pi if is_odd else math.sin(angle) * total
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's interval of the mean of independent values of nearly normal law, as of replications.
+
+    Raises InputError on fewer than two values.
+
+    >>> mean_interval([1.0, 1.0, 1.0])
+    (1.0, 1.0)
+    """
+    numbers = np.asarray(values, dtype=float)
+    if len(numbers) < 2:
+        raise InputError("one value has no interval of its mean", remedy="give two or more")
+    half = student_t(len(numbers) - 1, confidence) * float(numbers.std(ddof=1)) / math.sqrt(len(numbers))
+    return float(numbers.mean()) - half, float(numbers.mean()) + half

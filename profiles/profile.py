@@ -8,19 +8,21 @@ was fitted: `heads/`, `records/`.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ttamer.profiles.cascade import Numbering, is_cascade, join_specs, members_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.registry import unknown_name
 from ttamer.profiles.samples import Samples
 
 PARTS = ("stage", "head", "whole")
-VERDICTS = ("ok", "noisy", "contended", "throttled")
+GIVEN = "given"  # by somebody, as a constant that nobody measured
+VERDICTS = ("ok", GIVEN, "noisy", "contended", "throttled")
 WHOLE = -1  # the exit number of a whole-model point
 
 
@@ -139,7 +141,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Measured latencies and accuracies of models on one machine."""
+    """Measured latencies and accuracies of models on one machine.
+
+    Where a model is asked for, a cascade of its models may be named too: `resnet20:resnet56` (see cascade.py).
+    """
 
     name: str
     machine: Machine
@@ -163,12 +168,34 @@ class Profile:
 
     def spec(self, model: str) -> ModelSpec:
         """The model's specification. Raises InputError that names the nearest model."""
+        if model not in self.models and is_cascade(model):
+            return join_specs(model, [self.spec(member) for member in members_of(model)])
         if model not in self.models:
             raise unknown_name("model", model, self.models, where=f" in profile {self.name!r}")
         return self.models[model]
 
+    def members(self, model: str) -> tuple[str, ...]:
+        """The models of a cascade in order, a single model as itself."""
+        return members_of(model) if model not in self.models and is_cascade(model) else (model,)
+
+    def numbering(self, model: str) -> Numbering:
+        """How the exits of a cascade's members are numbered through; a single model is one member."""
+        return Numbering(tuple(len(self.spec(member).exits) for member in self.members(model)))
+
+    def _owner(self, model: str, part: str, exit: int) -> tuple[str, int]:
+        """The model that a part belongs to, and its number there; the whole of a cascade is its last member."""
+        members = self.members(model)
+        if len(members) == 1 or part == "whole":
+            return members[-1], exit
+        member, own = self.numbering(model).place(exit)
+        return members[member], own
+
     def settings_of(self, model: str) -> list[tuple[str, int, int]]:
         """Every (device, cores, batch) at which the whole model and all its stages were measured, or imported."""
+        members = self.members(model)
+        if len(members) > 1:
+            own = [set() if self.is_imported(member) else set(self.settings_of(member)) for member in members]
+            return sorted(set.intersection(*own))
         exits = range(len(self.spec(model).exits))
         if self.is_imported(model):
             return sorted((p.device, p.cores, p.batch) for p in self.imported if p.model == model)
@@ -195,7 +222,8 @@ class Profile:
         return batch in self._batches.get((model, part, exit, device, cores), ())
 
     def point(self, model: str, part: str, exit: int, *, device: str, cores: int, batch: int) -> LatencyPoint:
-        """A measured point. Raises InputError if it was not measured."""
+        """A measured point, of the member it belongs to. Raises InputError if it was not measured."""
+        model, exit = self._owner(model, part, exit)
         key = PointKey(
             model=model, part=part, exit=exit, device=device, dtype=self.spec(model).dtype, batch=batch, cores=cores
         )  # fmt: skip
@@ -208,7 +236,8 @@ class Profile:
 
     def batches(self, model: str, part: str, exit: int, *, device: str, cores: int) -> list[int]:
         """Measured batch sizes of a part, ascending."""
-        return self._batches.get((model, part, exit, device, cores), [])
+        owner, own = self._owner(model, part, exit)
+        return self._batches.get((owner, part, own, device, cores), [])
 
     def curve_s(
         self, model: str, part: str, exit: int, *, device: str, cores: int, up_to: int, quantile: float | None = None
@@ -231,7 +260,7 @@ class Profile:
     def digest(self, models: Iterable[str]) -> str:
         """Hash of the specifications and raw timings of the given models: what a plan was made from."""
         hasher = hashlib.sha256()
-        names = set(models)
+        names = {member for model in models for member in self.members(model)}
         for model in sorted(names):
             hasher.update(self.spec(model).digest().encode())
         chosen = sorted((p for p in self.latency if p.key.model in names), key=lambda point: repr(point.key))
@@ -242,8 +271,15 @@ class Profile:
         return hasher.hexdigest()[:16]
 
     def accuracy_of(self, model: str, dataset: str | None = None) -> list[AccuracyRow]:
-        """Accuracy rows of a model, measured before published, in the order they were written."""
-        rows = [r for r in self.accuracy if r.model == model and dataset in (None, r.dataset)]
+        """Accuracy rows of a model, measured before published, in the order they were written.
+
+        Those of a cascade are its last member's, which answers what no other does.
+        """
+        *_, last = members = self.members(model)
+        rows = [r for r in self.accuracy if r.model == last and dataset in (None, r.dataset)]
+        if len(members) > 1:
+            start = self.numbering(model).starts[-1]
+            rows = [replace(row, model=model, exit=start + row.exit) for row in rows]
         return sorted(rows, key=lambda row: row.source != "measured")
 
     def require_folder(self) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.profile import VERDICTS, LatencyPoint, Machine, PointKey
+from ttamer.profiles.profile import GIVEN, VERDICTS, LatencyPoint, Machine, PointKey
 from ttamer.profiles.registry import lookup
 from ttamer.profiling.budgets import BUDGETS, Budget
 from ttamer.profiling.placement import PLACEMENTS
@@ -47,7 +47,7 @@ class SweepRequest:
         _check_positive("core count", self.cores)
         lookup(PLACEMENTS, self.device, "device")
         for verdict in self.remeasure:
-            lookup(dict.fromkeys(VERDICTS), verdict, "verdict")
+            lookup(dict.fromkeys(one for one in VERDICTS if one != GIVEN), verdict, "verdict")
 
     def asks_for(self, batch: int, cores: int) -> bool:
         """Whether the sweep measures this setting."""

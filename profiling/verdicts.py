@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ttamer.profiles.intervals import quantile_samples_needed
+from ttamer.profiles.intervals import mean_interval, quantile_samples_needed
 from ttamer.profiles.samples import Samples
 from ttamer.profiling.clock import Timing
 from ttamer.profiling.rounds import relative_half_width
@@ -27,7 +27,6 @@ ERROR = 0.03  # the most that a median may be wrong, where the budget does not s
 TAIL_ERROR = 0.05  # the most that the planned quantile may be wrong where the samples bound it
 DRIFT = 0.5  # of the machine's speed beside one point, between the slowest and fastest tenth: too much to divide out
 BLOCKS = 4  # parts of a process's samples in time, whose medians differ by what drift is left
-T_95 = (12.7, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)  # two-sided 95 %, Student, 1-10 degrees of freedom
 MODES_APART = 5.0  # Ashman's D of the two halves: 2.7 for a normal distribution, 3.5 for an even one
 MODE_GAP = 0.05  # between the two means, over the median: a smaller one changes no plan
 FEWEST_FOR_MODES = 30  # samples; of 20 normal ones one draw in fifty looks like two modes
@@ -137,7 +136,10 @@ def _block_error(samples: Samples) -> float:
         if len(some) >= 3 * BLOCKS
         for block in np.array_split(np.array(some), BLOCKS)
     ]
-    return _half_interval(blocks) if len(blocks) > 1 else 0.0
+    if len(blocks) < 2:
+        return 0.0
+    low_s, high_s = mean_interval(blocks)
+    return (high_s - low_s) / (high_s + low_s)
 
 
 def _process_spread(medians_s: Sequence[float]) -> float:
@@ -145,12 +147,6 @@ def _process_spread(medians_s: Sequence[float]) -> float:
     if len(medians_s) < 2:
         return 0.0
     return 2 * float(np.std(medians_s, ddof=1)) / math.sqrt(len(medians_s)) / float(np.mean(medians_s))
-
-
-def _half_interval(values: Sequence[float]) -> float:
-    """Half the 95 % Student interval of a mean, relative to it."""
-    t = T_95[min(len(values) - 1, len(T_95)) - 1]
-    return t * float(np.std(values, ddof=1)) / math.sqrt(len(values)) / float(np.mean(values))
 
 
 def _tail_error(seconds: Floats, quantile: float) -> float:

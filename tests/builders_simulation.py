@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from ttamer.planning.simulation.conditions import Conditions, Size
+from ttamer.planning.simulation.requests import RequestTable
+from ttamer.planning.simulation.run import Progress
+from ttamer.planning.simulation.simulate import simulate
 from ttamer.profiles.plan import Group, Plan, PolicySpec, ProfileReference, Promise, Solve
 from ttamer.profiles.profile import WHOLE, LatencyPoint, Machine, ModelSpec, PointKey, Profile
 from ttamer.profiles.records import ExitRecords
 from ttamer.profiles.samples import Samples
 from ttamer.profiles.service import Service, Stage
+from ttamer.profiles.simulation import SimulationReport
 
 BATCHES = (1, 2, 4, 8)
 MODEL = "tiny"
@@ -128,4 +133,27 @@ def plan_of(
         groups=groups,
         policies=policies or {"last-exit": LAST_EXIT, "early": EARLY},
         solve=Solve(solver="hand", status="optimal", objective=0.0, bound=0.0, columns=1, columns_pruned=0),
+    )
+
+
+def simulated(
+    plan: Plan,
+    profile: Profile,
+    records: Mapping[str, ExitRecords],
+    *,
+    requests: int,
+    seed: int,
+    replications: int = 1,
+    on_progress: Progress | None = None,
+    **conditions: Any,
+) -> tuple[SimulationReport, RequestTable]:
+    """The plan under these conditions, with so many requests in each replication."""
+    return simulate(
+        plan,
+        profile,
+        records,
+        size=Size(requests=requests, replications=replications),
+        seed=seed,
+        conditions=Conditions(**conditions),
+        on_progress=on_progress,
     )

@@ -33,13 +33,14 @@ class TableBackbone(Backbone):
 class CountingModel(StagedModel):
     """A staged model of a table that notes which stages and heads ran, each with how many rows."""
 
-    def __init__(self, logits_KNV: Tensor) -> None:
+    def __init__(self, logits_KNV: Tensor, name: str = "table") -> None:
         torch.nn.Module.__init__(self)
         exits, _, classes = logits_KNV.shape
         self.spec = ModelSpec(
-            name="table", family="test", classes=classes, input_shape=(1, 1, 1),
+            name=name, family="test", classes=classes, input_shape=(1, 1, 1),
             exits=tuple(f"exit{k}" for k in range(exits)), head="gap",
         )  # fmt: skip
+        self.device = torch.device("cpu")
         self.backbone: Any = TableBackbone(logits_KNV)
         self.stages: list[tuple[int, int]] = []
         self.asked: list[tuple[int, int]] = []

@@ -138,7 +138,7 @@ def replay_decided(
     """
     rows_N = np.arange(feedback.samples)
     agrees_N = feedback.agrees_NK[rows_N, decision.answer_N]
-    spent_s_N = np.cumsum(costs.stage_s_K)[decision.stop_N] + decision.heads_NK(heads_K) @ costs.head_s_K
+    spent_s_N = costs.seconds_N(decision, heads_K)
     plain_s = float(costs.stage_s_K.sum() + costs.head_s_K[-1])
     cut_N, exits = 100 * (1 - spent_s_N / plain_s), feedback.agrees_NK.shape[1]
 

@@ -6,6 +6,7 @@ or are there to be compared with. ORACLES look at what no server knows; they are
 
 from ttamer.exits.policies.apparate import Apparate
 from ttamer.exits.policies.budgeted_batch import BudgetedBatch
+from ttamer.exits.policies.cascade_index import CascadeIndex
 from ttamer.exits.policies.dynamic_index import DynamicIndex
 from ttamer.exits.policies.entropy import EntropyThreshold
 from ttamer.exits.policies.first_agreeing import FirstAgreeing
@@ -35,6 +36,7 @@ POLICIES: dict[str, type[Policy]] = {
     "most-confident": MostConfident,
     "budgeted-batch": BudgetedBatch,
     "skippable-index": SkippableIndex,
+    "cascade-index": CascadeIndex,
     "apparate": Apparate,
 }
 

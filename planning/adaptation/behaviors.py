@@ -14,9 +14,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ttamer.exits.evaluate import FittedPolicy
+from ttamer.exits.evaluate import FittedPolicy, evaluate
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.planning.model_choice import last_exit_row
+from ttamer.planning.service_times import paths_as_seen
 from ttamer.planning.simulation.adaptive import Behavior, Setting
 from ttamer.planning.simulation.deployment import Answers
 from ttamer.planning.simulation.requests import UNKNOWN
@@ -74,11 +75,8 @@ class ProfileBook:
                 f"policy {setting.policy!r} of {setting.model!r} cannot be simulated without test records",
                 remedy=f"ttamer fit {setting.model}",
             )
-        heads_K = fitted.policy.heads_K(seen.exits)
-        return ExitCurves(
-            tuple(self._curve(setting, "stage", k) for k in range(seen.exits)),
-            tuple(self._curve(setting, "head", k) if heads_K[k] else None for k in range(seen.exits)),
-        )
+        paths = paths_as_seen(evaluate(fitted.policy, seen))
+        return ExitCurves.of(paths, lambda part, k: self._curve(setting, part, k))
 
     def _curve(self, setting: Setting, part: str, exit: int) -> Curve:
         sizes = self.profile.batches(setting.model, part, exit, device=setting.device, cores=setting.cores)

@@ -31,6 +31,7 @@ class Scene:
     """What all controllers are given alike. delays.in_place is each controller's own.
 
     past_rps_T: load before the trace, to learn from, empty if there is none. learn: trains networks; None: none are.
+    begin_rps: the load that is served to begin with (default: the highest of the trace's first seconds).
     """
 
     catalog: Catalog
@@ -43,6 +44,7 @@ class Scene:
     routing: str = "random"
     seed: int = 0
     learn: Callable[[str], Learner] | None = None
+    begin_rps: float | None = None
 
     @property
     def load_rps_T(self) -> Floats:
@@ -94,7 +96,8 @@ def trial(name: str, kind: Kind, scene: Scene, setup: Setup, choices: Choices | 
     """
     chosen = choices or Choices()
     controller, predictor = _controller(kind, scene, setup, chosen)
-    begin_rps = float(scene.load_rps_T[:FIRST_S].max(initial=0.0))
+    seen_rps = float(scene.load_rps_T[:FIRST_S].max(initial=0.0))
+    begin_rps = seen_rps if scene.begin_rps is None else scene.begin_rps
     start = first_configuration(controller, begin_rps, scene.catalog.service.slo_s)
     delays = Delays(
         decision_s=scene.delays.decision_s, load_s=scene.delays.load_s, resize_s=scene.delays.resize_s,

@@ -75,7 +75,8 @@ Configuration = tuple[Setting, ...]
 
 
 def configuration_of(plan: Plan) -> Configuration:
-    """The groups of a plan as settings to start from."""
+    """The groups of a plan as settings to start from; groups that differ in size alone are given names."""
+    kinds = [(group.stage, group.model, group.policy, group.device) for group in plan.groups]
     return tuple(
         Setting(
             stage=group.stage,
@@ -87,8 +88,9 @@ def configuration_of(plan: Plan) -> Configuration:
             batch_timeout_s=group.batch_timeout_s,
             replicas=group.replicas,
             share=group.share,
+            name=None if kinds.count(kind) == 1 else f"{group.policy} ({kinds[: number + 1].count(kind)})",
         )
-        for group in plan.groups
+        for number, (kind, group) in enumerate(zip(kinds, plan.groups, strict=True))
     )
 
 
@@ -193,12 +195,29 @@ class Change:
     wished: Configuration
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Seconds that replicas worked, of the seconds that they were there."""
+
+    worked_s: float
+    present_s: float
+
+    @property
+    def share(self) -> float:
+        """The busy share; 0 if nobody was there."""
+        return min(1.0, self.worked_s / self.present_s) if self.present_s > 0 else 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """How things stood at one moment: busy share by stage since the last one, requests waiting, and what served."""
+    """How things stood at one moment: what was done since the last one, requests waiting, and what served.
+
+    utilization: by stage; groups: by stage and the number of the group; waiting: by stage.
+    """
 
     at_s: float
     utilization: Mapping[str, float]
+    groups: Mapping[tuple[str, int], Busy]
     waiting: Mapping[str, int]
     running: Configuration
 

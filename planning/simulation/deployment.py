@@ -5,12 +5,13 @@ Axes: K exits, M rows of a model's test records.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ttamer.exits.evaluate import FittedPolicy
+from ttamer.exits.evaluate import FittedPolicy, evaluate
 from ttamer.exits.policies.last_exit import LastExit
+from ttamer.planning.service_times import paths_as_seen
 from ttamer.planning.simulation.replica import Batching
 from ttamer.planning.simulation.requests import UNKNOWN
 from ttamer.planning.simulation.service import BatchService, Curve, ExitCurves, StagedService, WholeService
@@ -33,34 +34,39 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """One replica group, ready to run. number is its place in the plan; curve is of the whole model or of its parts."""
+    """One replica group, ready to run. number is its place in the plan; curve is of the whole model or of its parts.
+
+    releases: its exits answer early but compute on.
+    """
 
     number: int
     group: Group
     batching: Batching
     curve: Curve | ExitCurves
     answers: Answers
+    releases: bool = False
 
     def service(self, stops: list[int], rng: np.random.Generator) -> BatchService:
         """The service of one of its replicas, whose requests stop at these exits."""
         if isinstance(self.curve, Curve):
             return WholeService(self.curve, self.batching.size, rng)
-        return StagedService(self.curve, stops, self.batching.size, rng)
+        return StagedService(self.curve, stops, self.batching.size, rng, releases=self.releases)
 
     def capacity_rps(self) -> float:
         """The most requests per second that one replica can answer: full batches, one after the other."""
         size = self.batching.size
         if isinstance(self.curve, Curve):
             return size / float(self.curve.mean_s(size)[size])
-        reach_K = [float((self.answers.stop_M >= k).mean()) for k in range(len(self.curve.stages))]
+        reach_K = [1.0 if self.releases else float((self.answers.stop_M >= k).mean()) for k in range(self.curve.exits)]
         mean_s = 0.0
-        for reach, stage, head in zip(reach_K, self.curve.stages, self.curve.heads, strict=True):
-            cost_s = stage.mean_s(size) + (head.mean_s(size) if head else 0.0)
-            mean_s += float(_binomial(size, reach) @ cost_s)
+        for reach, parts in zip(reach_K, self.curve.parts(), strict=True):
+            mean_s += sum(float(_binomial(size, reach * share) @ curve.mean_s(size)) for curve, share in parts)
         return size / mean_s
 
 
-def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: str) -> list[list[Deployed]]:
+def deploy(
+    plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: str, *, releases: bool = False
+) -> list[list[Deployed]]:
     """The plan's groups by stage, in the order of the service's stages.
 
     Raises DocumentError if the plan was made for other measurements or leaves load unserved, and InputError
@@ -68,7 +74,10 @@ def deploy(plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clo
     """
     check_same_measurements(plan, profile)
     _refuse_unmeasured(plan, profile)
-    deployed = [_deploy(number, group, plan, profile, records, clock) for number, group in enumerate(plan.groups)]
+    deployed = [
+        replace(_deploy(number, group, plan, profile, records, clock, releases=releases), releases=releases)
+        for number, group in enumerate(plan.groups)
+    ]
     stages = [[one for one in deployed if one.group.stage == stage.name] for stage in plan.service.stages]
     for stage, groups in zip(plan.service.stages, stages, strict=True):
         served = sum(one.group.share for one in groups)
@@ -94,7 +103,7 @@ def _refuse_unmeasured(plan: Plan, profile: Profile) -> None:
 
 def check_same_measurements(plan: Plan, profile: Profile) -> None:
     """Raise DocumentError unless the plan rests on these measurements of its models, on this machine."""
-    models = sorted({group.model for group in plan.groups})
+    models = sorted({member for group in plan.groups for member in profile.members(group.model)})
     remedy = f"plan anew on profile {profile.name!r}"
     if plan.profile.name != profile.name:
         remedy += f", or give the profile {plan.profile.name!r} it was made on"
@@ -115,7 +124,14 @@ def check_same_measurements(plan: Plan, profile: Profile) -> None:
 
 
 def _deploy(
-    number: int, group: Group, plan: Plan, profile: Profile, records: Mapping[str, ExitRecords], clock: str
+    number: int,
+    group: Group,
+    plan: Plan,
+    profile: Profile,
+    records: Mapping[str, ExitRecords],
+    clock: str,
+    *,
+    releases: bool,
 ) -> Deployed:
     fitted = FittedPolicy.from_spec(plan.policies[group.policy])
     seen = records.get(group.model)
@@ -131,10 +147,11 @@ def _deploy(
             f"{records_path(profile.folder or SHELF / profile.name, group.model, 'test')}",
             remedy=f"ttamer fit {group.model}",
         )
-    heads_K = fitted.policy.heads_K(seen.exits)
-    stages = tuple(_curve(profile, group, "stage", k) for k in range(seen.exits))
-    heads = tuple(_curve(profile, group, "head", k) if heads_K[k] else None for k in range(seen.exits))
-    return Deployed(number, group, batching, ExitCurves(stages, heads), _answers(fitted, seen, profile))
+    paths = paths_as_seen(evaluate(fitted.policy, seen))
+    if releases:
+        paths = replace(paths, heads_K=tuple(fitted.policy.heads_K(seen.exits).tolist()), stages_K=None)
+    curves = ExitCurves.of(paths, lambda part, k: _curve(profile, group, part, k))
+    return Deployed(number, group, batching, curves, _answers(fitted, seen, profile))
 
 
 def _check_records(fitted: FittedPolicy, seen: ExitRecords, profile: Profile) -> None:

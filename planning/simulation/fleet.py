@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ttamer.planning.simulation.adaptive import Behavior, Setting, StageVisits
+from ttamer.planning.simulation.adaptive import Behavior, Busy, Setting, StageVisits
 from ttamer.planning.simulation.replicas import Crew, Replica, ReplicaGroup
 from ttamer.profiles.records import Floats, Ints
 
@@ -120,16 +120,18 @@ class StageRun:
         server.forget()
         return ids_M
 
-    def utilization(self, before_s: float, now_s: float) -> float:
-        """Busy share of the replicas that are ready now, since a moment or since they became ready."""
-        worked_s = present_s = 0.0
+    def utilization(self, before_s: float, now_s: float) -> dict[int, Busy]:
+        """How busy the replicas that are ready now were, since a moment or since they became ready, by group."""
+        busy: dict[int, Busy] = {}
         for group in self.crew.groups:
+            worked_s = present_s = 0.0
             for one in group.ready(now_s):
                 done_s = one.server.worked_before(now_s)
                 worked_s += done_s - one.reported_s
                 present_s += now_s - max(before_s, one.ready_s)
                 one.reported_s = done_s
-        return min(1.0, worked_s / present_s) if present_s > 0 else 0.0
+            busy[group.number] = Busy(worked_s, present_s)
+        return busy
 
     def waiting(self) -> int:
         """How many requests wait at the moment that was run to."""

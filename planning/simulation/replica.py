@@ -4,7 +4,7 @@ Axes: N requests of this replica in order of arrival, J batches in order of serv
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ttamer.planning.simulation.service import BatchService
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 from ttamer.profiles.registry import lookup
+
+PIECE = 65_536  # requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +79,41 @@ def _run_singly(arrival_s_N: Floats, service: BatchService) -> Schedule:
 
 
 def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
-    arrivals_s, requests = arrival_s_N.tolist(), len(arrival_s_N)
+    """Batch by batch, in pieces, so that few requests at a time are Python's floats."""
     clock, size, timeout_s = CLOCKS[batching.clock], batching.size, batching.timeout_s
-    firsts: list[int] = []
-    starts_s: list[float] = []
-    ends_s: list[float] = []
-    first, free_s = 0, 0.0
-    while first < requests:
-        start_s, last = clock(arrivals_s, first, free_s, size, timeout_s)
-        free_s = start_s + service.serve(first, last)
-        firsts.append(first)
-        starts_s.append(start_s)
-        ends_s.append(free_s)
-        first = last
-    return schedule_of(arrival_s_N, firsts, starts_s, ends_s, service)
+    pieces: list[Schedule] = []
+    begun, free_s, requests = 0, 0.0, len(arrival_s_N)
+    while begun < requests:
+        arrivals_s = arrival_s_N[begun : begun + PIECE + size].tolist()
+        certain = len(arrivals_s) if begun + len(arrivals_s) == requests else PIECE  # more may join the batches behind
+        firsts: list[int] = []
+        starts_s: list[float] = []
+        ends_s: list[float] = []
+        first = 0
+        while first < certain:
+            start_s, last = clock(arrivals_s, first, free_s, size, timeout_s)
+            free_s = start_s + service.serve(first, last)
+            firsts.append(first)
+            starts_s.append(start_s)
+            ends_s.append(free_s)
+            first = last
+        piece = schedule_of(arrival_s_N[begun : begun + first], firsts, starts_s, ends_s, service)
+        service.forget()
+        pieces.append(replace(piece, first_J=piece.first_J + begun))
+        begun += first
+    return _joined(pieces)
+
+
+def _joined(pieces: Sequence[Schedule]) -> Schedule:
+    if len(pieces) == 1:
+        return pieces[0]
+    none, nowhere = np.empty(0), np.empty(0, dtype=np.int64)
+    empty = Schedule(
+        first_J=nowhere, start_s_J=none, end_s_J=none, wait_s_N=none, service_s_N=none, batch_N=nowhere
+    )  # fmt: skip
+    names = Schedule.__dataclass_fields__
+    parts = pieces or [empty]
+    return Schedule(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def schedule_of(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ttamer.planning.simulation.deployment import Deployed
-from ttamer.planning.simulation.requests import RequestTable
+from ttamer.planning.simulation.requests import UNKNOWN, RequestTable
 from ttamer.planning.simulation.routing import Routing
 from ttamer.profiles.records import Floats, Ints
 
@@ -26,18 +26,6 @@ class Load:
     busy_RW: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class _Visits:
-    """What the requests of one stage met, in the order in which they arrived at it."""
-
-    group_N: Ints
-    wait_s_N: Floats
-    service_s_N: Floats
-    batch_N: Ints
-    stop_N: Ints
-    correct_N: Ints
-
-
 def run_stages(
     stages: Sequence[Sequence[Deployed]],
     arrival_s_N: Floats,
@@ -50,52 +38,66 @@ def run_stages(
 
     A request arrives at the next stage when it is answered by the last. seeds: a generator a stage.
     """
+    requests = len(arrival_s_N)
     edges_s_W = np.linspace(arrival_s_N[warm_up], arrival_s_N[-1], WINDOWS + 1)
-    request_N = np.arange(len(arrival_s_N))
-    tables: list[RequestTable] = []
+    table = empty_table(len(stages), requests, warm_up)
     loads: list[Load] = []
-    for stage, rng in zip(stages, seeds, strict=True):
+    for place, (stage, rng) in enumerate(zip(stages, seeds, strict=True)):
+        first = place * requests
+        table.arrival_s_N[first : first + requests] = arrival_s_N
         order_N = np.argsort(arrival_s_N, kind="stable")
-        visits, stage_loads = _run_stage(stage, arrival_s_N[order_N], edges_s_W, routing, rng)
-        place_N = np.argsort(order_N)
-        tables.append(_table(visits, place_N, request_N, arrival_s_N, warm_up))
-        loads += stage_loads
-        arrival_s_N = arrival_s_N + tables[-1].sojourn_s_N
+        loads += _run_stage(stage, arrival_s_N[order_N], first + order_N, table, edges_s_W, routing, rng)
+        if place + 1 < len(stages):
+            rows = slice(first, first + requests)
+            arrival_s_N = arrival_s_N + table.wait_s_N[rows] + table.service_s_N[rows]
         if on_progress:
-            on_progress(len(tables) * len(request_N), len(stages) * len(request_N))
-    return _stack(tables), sorted(loads, key=lambda load: load.deployed.number)
+            on_progress((place + 1) * requests, len(stages) * requests)
+    return table, sorted(loads, key=lambda load: load.deployed.number)
+
+
+def empty_table(stages: int, requests: int, warm_up: int) -> RequestTable:
+    """Room for what the requests will meet; few bytes for small numbers, as there may be many requests."""
+    rows = stages * requests
+    return RequestTable(
+        stages=stages,
+        warm_up=warm_up,
+        arrival_s_N=np.full(rows, np.nan),
+        group_N=np.full(rows, UNKNOWN, dtype=np.int16),
+        wait_s_N=np.full(rows, np.nan),
+        service_s_N=np.full(rows, np.nan),
+        batch_N=np.zeros(rows, dtype=np.int32),
+        stop_exit_N=np.full(rows, UNKNOWN, dtype=np.int16),
+        correct_N=np.full(rows, UNKNOWN, dtype=np.int8),
+    )
 
 
 def _run_stage(
-    groups: Sequence[Deployed], arrival_s_N: Floats, edges_s_W: Floats, routing: Routing, rng: np.random.Generator
-) -> tuple[_Visits, list[Load]]:
+    groups: Sequence[Deployed], arrival_s_N: Floats, row_N: Ints, table: RequestTable, edges_s_W: Floats,
+    routing: Routing, rng: np.random.Generator,
+) -> list[Load]:  # fmt: skip
+    """Write what the requests of a stage, in order of arrival, meet into their rows of the table."""
     count = len(arrival_s_N)
     shares = np.array([one.group.share for one in groups])
-    chosen_N = rng.choice(len(groups), count, p=shares / shares.sum())
-    level_N = rng.random(count)
-    visits = _Visits(
-        group_N=np.array([one.number for one in groups])[chosen_N],
-        wait_s_N=np.empty(count),
-        service_s_N=np.empty(count),
-        batch_N=np.empty(count, dtype=np.int64),
-        stop_N=np.empty(count, dtype=np.int64),
-        correct_N=np.empty(count, dtype=np.int64),
-    )
+    chosen_N = np.zeros(count, dtype=np.int16)
+    if len(groups) > 1:
+        chosen_N = rng.choice(len(groups), count, p=shares / shares.sum()).astype(np.int16)
     loads = []
     for place, (one, child) in enumerate(zip(groups, rng.spawn(len(groups)), strict=True)):
-        mine_N = np.flatnonzero(chosen_N == place)
-        row_N = (level_N[mine_N] * len(one.answers.stop_M)).astype(np.int64)
-        stop_N = visits.stop_N[mine_N] = one.answers.stop_M[row_N]
-        visits.correct_N[mine_N] = one.answers.correct_M[row_N]
-        parts = routing(arrival_s_N[mine_N], stop_N, one.group.replicas, one.batching, one.service, child)
+        mine_N = np.flatnonzero(chosen_N == place) if len(groups) > 1 else slice(None)
+        rows = row_N[mine_N]
+        record_M = (rng.random(len(rows)) * len(one.answers.stop_M)).astype(np.int32)
+        stop_M = one.answers.stop_M[record_M]
+        table.group_N[rows], table.stop_exit_N[rows] = one.number, stop_M
+        table.correct_N[rows] = one.answers.correct_M[record_M]
+        parts = routing(arrival_s_N[mine_N], stop_M, one.group.replicas, one.batching, one.service, child)
         for part in parts:
-            at_N = mine_N[part.position_N]
-            visits.wait_s_N[at_N] = part.schedule.wait_s_N
-            visits.service_s_N[at_N] = part.schedule.service_s_N
-            visits.batch_N[at_N] = part.schedule.batch_N
+            at = rows[part.position_N]
+            table.wait_s_N[at] = part.schedule.wait_s_N
+            table.service_s_N[at] = part.schedule.service_s_N
+            table.batch_N[at] = part.schedule.batch_N
         busy_RW = [busy_shares(part.schedule.start_s_J, part.schedule.end_s_J, edges_s_W) for part in parts]
         loads.append(Load(one, np.array(busy_RW)))
-    return visits, loads
+    return loads
 
 
 def busy_shares(start_s_J: Floats, end_s_J: Floats, edges_s_W: Floats) -> Floats:
@@ -110,22 +112,3 @@ def busy_shares(start_s_J: Floats, end_s_J: Floats, edges_s_W: Floats) -> Floats
     times_s = np.column_stack([start_s_J, end_s_J]).ravel()
     worked_s = np.column_stack([done_s_J - (end_s_J - start_s_J), done_s_J]).ravel()
     return np.asarray(np.diff(np.interp(edges_s_W, times_s, worked_s)) / np.diff(edges_s_W))
-
-
-def _table(visits: _Visits, place_N: Ints, request_N: Ints, arrival_s_N: Floats, warm_up: int) -> RequestTable:
-    return RequestTable(
-        request_N=request_N,
-        warm_up_N=request_N < warm_up,
-        arrival_s_N=arrival_s_N,
-        group_N=visits.group_N[place_N],
-        wait_s_N=visits.wait_s_N[place_N],
-        service_s_N=visits.service_s_N[place_N],
-        batch_N=visits.batch_N[place_N],
-        stop_exit_N=visits.stop_N[place_N],
-        correct_N=visits.correct_N[place_N],
-    )
-
-
-def _stack(tables: Sequence[RequestTable]) -> RequestTable:
-    names = RequestTable.__dataclass_fields__
-    return RequestTable(**{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})

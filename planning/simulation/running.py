@@ -4,7 +4,7 @@ Axes: N requests in order of arrival, S stages.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, repeat, takewhile
 
@@ -13,6 +13,7 @@ import numpy as np
 from ttamer.planning.simulation.adaptive import (
     AdaptiveRun,
     Book,
+    Busy,
     Change,
     Configuration,
     Controller,
@@ -203,9 +204,11 @@ class _Run:
     def sample(self) -> Sample:
         """How things stand now; busy shares count from the last sample on."""
         before_s = self.samples[-1].at_s if self.samples else 0.0
+        busy = {run.crew.stage: run.utilization(before_s, self.now_s) for run in self.runs}
         sample = Sample(
             at_s=self.now_s,
-            utilization={run.crew.stage: run.utilization(before_s, self.now_s) for run in self.runs},
+            utilization={stage: _total(groups.values()).share for stage, groups in busy.items()},
+            groups={(stage, number): one for stage, groups in busy.items() for number, one in groups.items()},
             waiting={run.crew.stage: run.waiting() for run in self.runs},
             running=tuple(setting for run in self.runs for setting in run.crew.running(self.now_s)),
         )
@@ -263,6 +266,11 @@ class _Seen:
     arrived: int
     dropped: int
     passed: list[list[Ints]]
+
+
+def _total(busy: Iterable[Busy]) -> Busy:
+    several = list(busy)
+    return Busy(sum(one.worked_s for one in several), sum(one.present_s for one in several))
 
 
 def _rows(runs: Sequence[StageRun], passed: Sequence[Ints]) -> dict[tuple[str, str], Ints]:

@@ -4,12 +4,13 @@ Axes: N requests of one replica in order of arrival, J batches, K exits.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Callable, Iterator, MutableSequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
 
+from ttamer.planning.service_times import Paths
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.records import Floats, Ints
@@ -98,7 +99,7 @@ class BatchService(Protocol):
         ...
 
     def forget(self) -> None:
-        """Begin anew: positions count from 0 and no batch has been served."""
+        """Begin anew behind what was served: positions count from 0 and no batch has been served."""
         ...
 
     def single(self, count: int) -> Single:
@@ -140,10 +141,38 @@ class WholeService:
 
 @dataclass(frozen=True, slots=True)
 class ExitCurves:
-    """The curves of K stages and of the heads between them; None is a head that the policy never asks."""
+    """The curves of K stages and of the heads between them; None is a part that the policy never needs.
 
-    stages: tuple[Curve, ...]
+    stage_share_K, head_share_K: of the requests under way, the share that needs the part; all if None.
+    """
+
+    stages: tuple[Curve | None, ...]
     heads: tuple[Curve | None, ...]
+    stage_share_K: tuple[float, ...] | None = None
+    head_share_K: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, paths: Paths, curve: Callable[[str, int], Curve]) -> Self:
+        """The curves that these ways through a model need, by part and exit."""
+        exits = range(len(paths.stop_share_K))
+        shares = {part: tuple(paths.share(part, k) for k in exits) for part in ("stage", "head")}
+        curves = {part: tuple(curve(part, k) if shares[part][k] else None for k in exits) for part in shares}
+        return cls(curves["stage"], curves["head"], shares["stage"], shares["head"])
+
+    def parts(self) -> list[tuple[tuple[Curve, float], ...]]:
+        """What is done at each exit: the stage and the head where needed, and the share that needs it."""
+        everybody = (1.0,) * self.exits
+        stages = zip(self.stages, self.stage_share_K or everybody, strict=True)
+        heads = zip(self.heads, self.head_share_K or everybody, strict=True)
+        return [
+            tuple((curve, share) for curve, share in pair if curve is not None)
+            for pair in zip(stages, heads, strict=True)
+        ]
+
+    @property
+    def exits(self) -> int:
+        """How many exits there are."""
+        return len(self.stages)
 
 
 class StagedService:
@@ -165,23 +194,26 @@ class StagedService:
     ) -> None:
         self._curves, self._stops, self._rng, self._releases = curves, stops, rng, releases
         self._parts = [
-            (stage.streams(up_to, rng), head.streams(up_to, rng) if head else None)
-            for stage, head in zip(curves.stages, curves.heads, strict=True)
-        ]
+            tuple((curve.streams(up_to, rng), share) for curve, share in pair) for pair in curves.parts()
+        ]  # fmt: skip
         self._answered_s: list[list[float]] = []
+        self._served = 0
 
     def serve(self, first: int, last: int) -> float:
         """Seconds until the last request of the batch has left, or was computed."""
+        self._served = last
         leaving = [0] * len(self._parts)
         if not self._releases:
             for stop in self._stops[first:last]:
                 leaving[stop] += 1
         remaining, clock_s = last - first, 0.0
         answered_s = [0.0] * len(leaving)
-        for k, (stage, head) in enumerate(self._parts):
-            clock_s += next(stage[remaining])
-            if head is not None:
-                clock_s += next(head[remaining])
+        for k, parts in enumerate(self._parts):
+            for streams, share in parts:
+                if share == 1:
+                    clock_s += next(streams[remaining])
+                elif needed := self._rng.binomial(remaining, share):
+                    clock_s += next(streams[needed])
             answered_s[k] = clock_s
             remaining -= leaving[k]
             if not remaining:
@@ -203,15 +235,16 @@ class StagedService:
     def forget(self) -> None:
         """Begin anew; the exits of what was served are taken out of `stops`."""
         self._answered_s.clear()
-        self._stops.clear()
+        del self._stops[: self._served]
+        self._served = 0
 
     def single(self, count: int) -> Single:
         """Each request's own way to its exit, and to the last one if exits only release."""
         seconds_NK = np.zeros((count, len(self._parts)))
-        for k, (stage, head) in enumerate(zip(self._curves.stages, self._curves.heads, strict=True)):
-            seconds_NK[:, k] = stage.draw_s(1, count, self._rng)
-            if head is not None:
-                seconds_NK[:, k] += head.draw_s(1, count, self._rng)
+        for k, parts in enumerate(self._curves.parts()):
+            for curve, share in parts:
+                seconds_N = curve.draw_s(1, count, self._rng)
+                seconds_NK[:, k] += seconds_N if share == 1 else seconds_N * (self._rng.random(count) < share)
         stop_N = np.asarray(self._stops[:count], dtype=np.int64)
         passed_s_NK = np.cumsum(seconds_NK, axis=1)
         answered_s_N = np.asarray(passed_s_NK[np.arange(count), stop_N])

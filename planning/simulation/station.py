@@ -49,8 +49,8 @@ class Server:
         """Take it that everything done so far is known elsewhere."""
         for done in (self.ids, self.sizes, self.starts_s, self.ends_s):
             done.clear()
-        self.stops.clear()
         self.service.forget()
+        self.stops.clear()
 
 
 class Queue(Protocol):

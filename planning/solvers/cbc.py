@@ -1,5 +1,9 @@
 """CBC through PuLP: a second opinion on the mixed-integer program, in a process of its own."""
 
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pulp
 
@@ -10,24 +14,25 @@ from ttamer.profiles.errors import InputError
 
 # CBC ignores improvements below its increment of 1e-5, ten times what a batch weighs, and bends rows by 1e-7.
 EXACT = ("increment 1e-12", "primalT 1e-9", "dualT 1e-9", "integerT 1e-9", "allowableGap 0")
+BOUND = re.compile(r"^Upper bound:\s+(\S+)$", re.MULTILINE)  # printed of a search that was stopped
+PRINTED = 5e-4  # a bound is printed with three decimals
 
 
 def cbc(problem: Problem, limits: SolveLimits) -> Solution:
     """The optimum, or what was found in time. The same problem gives the same answer.
 
     Labels decide where what it finds does not stand without its tolerances.
-    CBC does not tell its bound through PuLP: a time-limited answer has the best accuracy for nothing as bound.
+    The bound of a time-limited answer is the one that CBC prints, to the three decimals that it prints.
     Raises InputError if the time ran out before anything was found, or if accuracies both mix and multiply.
     """
     if {column.stage for column in problem.columns} != set(problem.stages):
         return Solution(status="infeasible")
     program = linear_program(problem)
     model, variables = _model(program)
-    solver = pulp.COIN_CMD(
-        path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, threads=1, timeLimit=max(limits.time_s, 1e-3),
-        gapRel=limits.gap, options=list(EXACT),
-    )  # fmt: skip
-    model.solve(solver)
+    with TemporaryDirectory(prefix="ttamer-cbc-") as folder:
+        log = Path(folder) / "cbc.log"
+        model.solve(_solver(limits, log))
+        printed = log.read_text(errors="replace")
     # PuLP calls a time-limited incumbent "Optimal" in `status`; only `sol_status` tells.
     # What its preprocessing finds infeasible has a `sol_status` like no answer in time; there `status` tells.
     if pulp.LpSolutionInfeasible == model.sol_status or model.status == pulp.LpStatusInfeasible:
@@ -36,9 +41,23 @@ def cbc(problem: Problem, limits: SolveLimits) -> Solution:
         raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time")
     value_V = np.array([variable.value() or 0.0 for variable in variables])
     is_proven = model.sol_status == pulp.LpSolutionOptimal
-    bound = -np.inf if is_proven and limits.gap == 0 else np.inf
+    bound = -np.inf if is_proven and limits.gap == 0 else _bound_in(printed)
     found = restored(problem, program, value_V, "optimal" if is_proven else "time-limited", bound)
     return found or second_opinion(problem, limits, is_doubted=False)
+
+
+def _solver(limits: SolveLimits, log: Path) -> pulp.LpSolver:
+    # Not even `threads=1`: with threads, however few, CBC now and then waits 10 s for one that has long ended.
+    return pulp.COIN_CMD(
+        path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, timeLimit=max(limits.time_s, 1e-3), gapRel=limits.gap,
+        options=list(EXACT), logPath=str(log),
+    )  # fmt: skip
+
+
+def _bound_in(printed: str) -> float:
+    """The bound that CBC printed, rounded up; infinite where it printed none."""
+    found = BOUND.search(printed)
+    return float(found[1]) + PRINTED if found else np.inf
 
 
 def _model(program: LinearProgram) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:

@@ -15,7 +15,8 @@ def greedy(problem: Problem, limits: SolveLimits) -> Solution:
 
     Raises InputError if it finds no choice within the limits, which proves nothing. Takes no notice of the time.
     """
-    limited, table = limited_resources(problem), problem.table()
+    table = problem.table()
+    limited = limited_resources(problem, table)
     raw = [single_options(problem, table, limited, place) for place in range(len(problem.stages))]
     if any(len(options.penalty_O) == 0 for options in raw):
         if problem.mix:

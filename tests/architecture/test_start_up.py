@@ -38,6 +38,7 @@ def loaded_by(*argv: str) -> set[str]:
         ("export",),
         ("explain",),
         ("compare",),
+        ("frontier",),
         ("drift",),
         ("doctor",),
         ("demo",),

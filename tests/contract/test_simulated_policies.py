@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.builders_simulation import group_of, plan_of, profile_of
+from tests.builders_simulation import group_of, plan_of, profile_of, simulated
 from tests.synthetic_records import even_costs, plausible_records
 from ttamer.exits.evaluate import evaluate, fit_candidates
 from ttamer.exits.policies import POLICIES
-from ttamer.planning.simulation.simulate import simulate
 
 EXITS = 6
 PROFILE = profile_of(stage_s=(0.001,) * EXITS, head_s=(0.0001,) * EXITS, models=("toy",))
@@ -23,11 +22,11 @@ def test_a_policy_stops_under_load_as_it_does_on_the_records(kind: str, batch: i
     outcome = evaluate(fitted, TEST, even_costs(EXITS))
     group = group_of("policy", model="toy", batch=batch, batch_timeout_s=0.002)
     plan = plan_of(PROFILE, group, policies={"policy": fitted.to_spec()}, rate_rps=RATE_RPS)
-    report, table = simulate(plan, PROFILE, {"toy": TEST}, requests=20_000, seed=1)
+    report, table = simulated(plan, PROFILE, {"toy": TEST}, requests=20_000, seed=1)
     stops = np.bincount(table.stop_exit_N, minlength=EXITS) / len(table.stop_exit_N)
     assert stops == pytest.approx(outcome.stop_share_K, abs=4 * (0.25 / 20_000) ** 0.5)
     assert (table.correct_N == 1).mean() == pytest.approx(outcome.accuracy, abs=4 * (0.25 / 20_000) ** 0.5)
-    assert report.checks[2].observed == pytest.approx(outcome.accuracy)
+    assert report.checks[3].observed == pytest.approx(outcome.accuracy)
     assert outcome.mean_s is not None
     if batch == 1:
         assert table.service_s_N.mean() == pytest.approx(outcome.mean_s, rel=0.02)

@@ -83,13 +83,13 @@ def test_simulate_sets_promises_beside_observations(here: Path) -> None:
     assert done.stdout.startswith("2,000 poisson requests at 5 rps (seed 0)\n")
     assert "latency at p99" in done.stdout
     assert (
-        "wrote simulation.yaml, simulation.requests.parquet; next: ttamer export plan.yaml --to kubernetes"
-        in done.stderr
+        "wrote simulation.yaml, simulation.requests.parquet, simulation.timeline.parquet;"
+        " next: ttamer export plan.yaml --to kubernetes" in done.stderr
     )
     report = SimulationReport.read(Path("simulation.yaml"))
     assert report.requests == 2000
     assert {check.name for check in report.checks} >= {"latency at p99", "accuracy"}
-    assert len(read_table(Path("simulation.requests.parquet"), "requests", 1)[0]) == 2000
+    assert len(read_table(Path("simulation.requests.parquet"), "requests", 2)[0]) == 2000
 
 
 @pytest.mark.parametrize(("target", "expected"), [("yaml", 1), ("parquet", 1), ("kubernetes", 1)])
@@ -249,7 +249,8 @@ def test_a_promise_too_good_to_keep_exits_with_4(here: Path) -> None:
     assert done.exit_code == 4
     assert "broken" in done.stdout
     assert done.stderr.endswith(
-        "ttamer: the plan breaks its promise: latency at p99\n  try: plan with headroom, or --no-fail\n"
+        "ttamer: the plan breaks its promise: latency at p99\n"
+        "  try: plan with --verify-by-simulation or headroom, or --no-fail\n"
     )
     assert SimulationReport.read(Path("simulation.yaml")).verdict == "broken"
 

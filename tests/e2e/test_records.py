@@ -225,3 +225,12 @@ def test_every_real_set_is_imported_as_it_stands(
     splits = ("calibration", "validation", "test")
     sizes = [pq.read_metadata(f"profiles/real/records/real.{split}.parquet").num_rows for split in splits]
     assert sum(sizes) > 800
+
+
+def test_a_plan_with_given_times_says_so_and_names_no_samples(answers: Path) -> None:
+    assert ttamer("fit", "toy", "--import", "answers.csv", "-p", "mine").exit_code == 0
+    done = ttamer("plan", "--slo", "50ms", "--rate", "10rps", "-p", "mine")
+    assert done.exit_code == 0, done.stderr
+    assert "times of toy were given, not measured: constants, of which nobody knows the tail" in done.stdout
+    assert "samples a point" not in done.stdout
+    assert ttamer("explain", "plan.yaml").exit_code == 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.golden.test_planning import margin_left
 from tools.peer_csv import (
     infadapter_rows,
     infadapter_service,
@@ -14,6 +15,8 @@ from tools.peer_csv import (
     ipa_service,
     write_csv,
 )
+from ttamer.planning.base_cores import base_cores
+from ttamer.planning.model_choice import choose_models
 from ttamer.planning.planner import plan_service
 from ttamer.planning.verify import verify
 from ttamer.profiles.documents import load_yaml
@@ -21,60 +24,154 @@ from ttamer.profiles.errors import InfeasibleError
 from ttamer.profiles.imports import import_profile
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.profile import Profile
-from ttamer.profiles.service import Limits, Service, Stage, Weights
+from ttamer.profiles.service import BaseAllocation, Limits, Running, Service, Stage, Weights
 from ttamer.profiles.service_file import ServiceFile
 
 PIPELINES = ("video", "audio-qa", "audio-sent", "sum-qa", "nlp")
 
 
-def instances(golden: Path) -> list[dict[str, Any]]:
-    lines = (golden / "ipa.jsonl").read_text().splitlines()
-    return [one for one in map(json.loads, lines) if one["baseline"] is None and one["arrival_rate_rps"] > 0]
+solvers = pytest.mark.parametrize("solver", ["highs", "cbc", "labels"])
+Case = Mapping[str, Any]
 
 
-def profile_of(instance: Mapping[str, Any], folder: Path) -> Profile:
-    rows = [
-        {
-            "stage": stage["name"], "model": variant["name"], "accuracy": variant["accuracy"],
-            "cores": variant["cores_per_replica"], **point,
-        }
-        for stage in instance["stages"]
-        for variant in stage["variants"]
-        for point in variant["profile"]
-        if point["batch"] in instance["batch_sizes"]
-    ]  # fmt: skip
+def instances(golden: Path, name: str) -> list[Case]:
+    """The known cases with a load: nobody plans for none."""
+    lines = (golden / f"{name}.jsonl").read_text().splitlines()
+    return [one for one in map(json.loads, lines) if one.get("arrival_rate_rps", 1) > 0]
+
+
+def imported(rows: list[dict[str, Any]], folder: Path) -> Profile:
     write_csv(folder / "points.csv", rows)
     return import_profile(folder / "points.csv", "golden")
 
 
-def service_of(instance: Mapping[str, Any]) -> Service:
-    weights = instance["weights"]
+def check(case: Case, service: Service, profile: Profile, solver: str) -> Plan | None:
+    """The plan that `ttamer plan` makes, if there is one, its objective held against the known one."""
+    answer = case["answer"]
+    if not answer["feasible"]:
+        with pytest.raises(InfeasibleError):
+            plan_service(service, profile, solver=solver)
+        return None
+    plan = plan_service(service, profile, solver=solver)
+    allowed = 1e-6 * max(1.0, abs(answer["objective"]))
+    assert plan.solve.objective == pytest.approx(answer["objective"], abs=allowed), case["id"]
+    assert verify(plan, profile) == []
+    return plan
+
+
+def pipeline_of(case: Case, folder: Path) -> Profile:
+    return imported(
+        [
+            {
+                "stage": stage["name"], "model": variant["name"], "accuracy": variant["accuracy"],
+                "cores": variant["cores_per_replica"], **point,
+            }
+            for stage in case["stages"]
+            for variant in stage["variants"]
+            for point in variant["profile"]
+            if point["batch"] in case["batch_sizes"]
+        ],
+        folder,
+    )  # fmt: skip
+
+
+def service_of(case: Case, profile: Profile) -> Service:
+    """The instance as a service; FA2 fixes the model of each stage, RIM its replicas."""
+    weights, fixed = case["weights"], case["baseline"] or {}
+    stages = tuple(
+        Stage(name=stage["name"], models=models_of(profile, stage["name"], number, fixed),
+              replicas=fixed["replicas"][number] if "replicas" in fixed else None)
+        for number, stage in enumerate(case["stages"])
+    )  # fmt: skip
     return Service(
-        slo_s=instance["sla_s"],
-        rate_rps=instance["arrival_rate_rps"],
-        stages=tuple(Stage(name=stage["name"]) for stage in instance["stages"]),
+        slo_s=case["sla_s"],
+        rate_rps=case["arrival_rate_rps"],
+        stages=stages,
         weights=Weights(accuracy=weights["alpha"], cost=weights["beta"], batch=weights["delta"]),
-        limits=Limits(replicas=instance["max_replicas"] * len(instance["stages"])),
-        aggregation=instance["accuracy_aggregation"],
+        limits=Limits(stage_replicas=case["max_replicas"], replicas=case["max_replicas"] * len(stages)),
+        aggregation=case["accuracy_aggregation"],
         mix=False,
     )
 
 
-def test_imported_points_are_planned_to_the_known_optima_of_ipa(golden: Path, tmp_path: Path) -> None:
-    found = instances(golden)
-    assert len(found) >= 35
-    for instance in found:
-        profile, service, answer = profile_of(instance, tmp_path), service_of(instance), instance["answer"]
-        if not answer["feasible"]:
-            with pytest.raises(InfeasibleError):
-                plan_service(service, profile)
-            continue
-        plan = plan_service(service, profile)
-        allowed = 1e-6 * max(1.0, abs(answer["objective"]))
-        assert plan.solve.objective == pytest.approx(answer["objective"], abs=allowed), instance["id"]
-        assert plan.promise.cores == answer["cores"] or answer["optimal_solutions"] > 1
-        assert plan.promise.latency_s == pytest.approx(answer["latency_s"], abs=1e-5) or answer["optimal_solutions"] > 1
-        assert verify(plan, profile) == []
+def models_of(profile: Profile, stage: str, number: int, fixed: Case) -> tuple[str, ...]:
+    """The model that a stage is fixed to, under the name that it was imported by; none where it is free."""
+    if "variants" not in fixed:
+        return ()
+    name = fixed["variants"][number]
+    return (name if name in profile.models else f"{name}@{stage}",)
+
+
+@solvers
+def test_imported_points_are_planned_to_the_known_optima_of_ipa(golden: Path, tmp_path: Path, solver: str) -> None:
+    for case in instances(golden, "ipa"):
+        profile, answer = pipeline_of(case, tmp_path), case["answer"]
+        plan = check(case, service_of(case, profile), profile, solver)
+        if plan is not None and answer["optimal_solutions"] == 1:
+            assert plan.promise.cores == answer["cores"]
+            assert plan.promise.latency_s == pytest.approx(answer["latency_s"], abs=1e-5)
+
+
+@solvers
+def test_imported_capacities_are_shared_as_in_the_known_optima_of_infadapter(
+    golden: Path, tmp_path: Path, solver: str
+) -> None:
+    for case in instances(golden, "infadapter"):
+        profile = imported(
+            [
+                {
+                    "model": variant["name"], "accuracy": variant["accuracy"], "cores": cores, "batch": 1,
+                    "latency_s": 0.5, "throughput_rps": capacity_rps, "load_time_s": variant["load_time_s"],
+                }
+                for variant in case["variants"]
+                for cores, capacity_rps in enumerate(variant["capacity_rps_by_cores"])
+                if capacity_rps > 0 and cores >= case["min_cores_per_variant"]
+            ],
+            tmp_path,
+        )  # fmt: skip
+        weights, longest_s = case["weights"], max(variant["load_time_s"] for variant in case["variants"])
+        service = Service(
+            slo_s=1.0,
+            rate_rps=case["arrival_rate_rps"],
+            stages=(Stage(replicas=1),),
+            weights=Weights(
+                cost=weights["alpha_resource"] / case["budget_cores"], batch=0.0,
+                loading=weights["beta_loading"] / longest_s,
+            ),
+            limits=Limits(cores=case["budget_cores"]),
+            current=tuple(
+                Running(stage="serve", model=name, policy="", cores=cores, batch=1, replicas=1)
+                for name, cores in case["previous_cores"].items()
+                if cores
+            ),
+        )  # fmt: skip
+        plan = check(case, service, profile, solver)
+        if plan is not None:
+            assert plan.promise.cores <= case["budget_cores"]
+            assert sum(group.rate_rps for group in plan.groups) == pytest.approx(case["arrival_rate_rps"])
+
+
+def test_base_allocations_of_imported_points_are_as_known(golden: Path, tmp_path: Path) -> None:
+    for case in instances(golden, "ipa_base_allocation"):
+        profile = imported(
+            [
+                {"model": variant["name"], "accuracy": variant["accuracy"], **point}
+                for variant in case["variants"]
+                for point in variant["profile"]
+            ],
+            tmp_path,
+        )
+        for rule, known in (("fewest", case["smallest_sufficient"]), ("published", case["ipa_code"])):
+            base = BaseAllocation(
+                threshold_rps=case["threshold_rps"], slo_s=case["stage_sla_s"], throughput_share=margin_left(case),
+                rule=rule,
+            )  # fmt: skip
+            stage = Stage(base_allocation=base)
+            service = Service(slo_s=60.0, rate_rps=0.1, stages=(stage,))
+            (choice,) = choose_models(profile, service)
+            assert base_cores(profile, service, stage, choice, "cpu") == known, (case["id"], rule)
+            plan = plan_service(service, profile)
+            assert all(group.cores == known[group.model] for group in plan.groups)
 
 
 def planned(service: str, rows: list[dict[str, Any]], folder: Path) -> tuple[Plan, Profile]:

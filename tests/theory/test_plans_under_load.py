@@ -6,8 +6,10 @@ from functools import cache
 import pytest
 
 from tests.builders import ModelPlan, make_profile, make_profile_folder
+from tests.builders_simulation import simulated
 from ttamer.planning.planner import plan_service
-from ttamer.planning.simulation.simulate import default_requests, read_records, simulate
+from ttamer.planning.simulation.conditions import default_requests
+from ttamer.planning.simulation.simulate import read_records
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import Limits, Service, Stage
@@ -46,7 +48,7 @@ def test_a_plan_keeps_its_latency_and_its_load_under_the_traffic_it_was_made_for
     profile: Profile, planned: Callable[[str], Plan], name: str, arrivals: str
 ) -> None:
     service, plan = SERVICES[name], planned(name)
-    report, _ = simulate(
+    report, _ = simulated(
         plan,
         profile,
         read_records(plan, profile),
@@ -70,7 +72,7 @@ def test_a_plan_keeps_its_latency_and_its_load_under_the_traffic_it_was_made_for
 def test_twice_the_capacity_of_a_plan_breaks_it(profile: Profile, planned: Callable[[str], Plan], name: str) -> None:
     plan = planned(name)
     busiest = max(group.utilization for group in plan.groups)
-    report, _ = simulate(
+    report, _ = simulated(
         plan, profile, read_records(plan, profile), requests=5000, seed=5, rate_scale=2 * 8 / busiest
     )  # batches of up to 8 answer at most 8 times as many
     assert report.verdict == "broken"

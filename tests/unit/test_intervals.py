@@ -53,3 +53,20 @@ def test_the_trials_needed_are_the_least_that_bound_the_proportion() -> None:
     for hits in (0, 1, 5):
         n = intervals.trials_needed(0.02, 0.9, hits)
         assert intervals.proportion_bound(hits, n, 0.9) <= 0.02 + 1e-9 < intervals.proportion_bound(hits, n - 1, 0.9)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 29, 200])
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
+def test_students_t_is_scipys(freedom: int, confidence: float) -> None:
+    assert intervals.student_t(freedom, confidence) == pytest.approx(stats.t.ppf((1 + confidence) / 2, freedom))
+
+
+def test_an_interval_of_replications_is_scipys() -> None:
+    values = np.random.default_rng(0).normal(3, 1, 8)
+    expected = stats.t.interval(0.95, 7, values.mean(), stats.sem(values))
+    assert intervals.mean_interval(values) == pytest.approx(expected)
+
+
+def test_the_queries_that_loadgen_needs_for_a_p99_are_its_published_ones() -> None:
+    """MLPerf LoadGen's early stopping at 99 % confidence: with none, one or two queries over the latency."""
+    assert [intervals.trials_needed(0.01, 0.99, late) for late in range(3)] == [459, 662, 838]

@@ -54,6 +54,18 @@ def test_one_row_pays_for_each_stage_with_the_probability_of_reaching_it() -> No
     assert law.mean_s == pytest.approx(costs[0] + 0.5 * costs[1] + 0.2 * costs[2])
 
 
+def test_a_head_asked_for_some_rows_is_paid_for_those_alone() -> None:
+    made = timings()
+    made_up = Paths(stop_share_K=np.array([0.5, 0.3, 0.2]), heads_K=(0.25, 1.0, 0.5), stages_K=(1.0, 0.0, 1.0))
+    law = made.law(1, made_up)
+    costs = [curve_s(made, "stage", exit, 1) * (exit != 1) for exit in range(3)]
+    heads = [curve_s(made, "head", exit, 1) * share for exit, share in enumerate(made_up.heads_K)]
+    expected = costs[0] + heads[0] + 0.5 * (costs[1] + heads[1]) + 0.2 * (costs[2] + heads[2])
+    assert law.mean_s == pytest.approx(expected)
+    pooled = made.law(8, made_up).mean_s
+    assert expected < pooled < made.law(8, paths(0.5, 0.3, 0.2)).mean_s
+
+
 def test_mean_seconds_of_a_shrinking_batch_match_a_simulation() -> None:
     made, rng = timings(noise=1e-9), np.random.default_rng(0)
     stop_NM = rng.choice(3, size=(20_000, 8), p=[0.5, 0.3, 0.2])

@@ -34,6 +34,27 @@ def test_a_profile_is_read_as_written(tmp_path: Path) -> None:
     assert read.digest(["m"]) == profile().digest(["m"])
 
 
+def test_a_cascade_is_looked_up_by_its_members() -> None:
+    other = replace(SPEC, name="n", exits=("c", "d", "e"))
+    points = [point(part, exit, 1, [1.0]) for part, exit in (*PARTS, ("stage", 2), ("head", 2))]
+    both = replace(
+        profile(),
+        models={"m": SPEC, "n": other},
+        latency=(*profile().latency, *(replace(p, key=replace(p.key, model="n")) for p in points)),
+    )
+    assert both.spec("n:m").exits == ("n/c", "n/d", "n/e", "m/a", "m/b")
+    assert both.point("n:m", "head", 4, device="cpu", cores=1, batch=1).key == point("head", 1, 1, [0.1]).key
+    assert both.batches("n:m", "stage", 3, device="cpu", cores=1) == [1, 4]
+    assert both.point("n:m", "whole", -1, device="cpu", cores=1, batch=1).key.model == "m"
+    assert both.settings_of("n:m") == [("cpu", 1, 1)]
+    assert [(row.model, row.exit) for row in both.accuracy_of("n:m")] == [("n:m", 4)]
+    assert both.digest(["n:m"]) == both.digest(["m", "n"]) != both.digest(["m"])
+    with pytest.raises(InputError, match="unknown model 'k'"):
+        both.spec("m:k")
+    with pytest.raises(InputError, match="join models that read the same samples"):
+        replace(both, models={"m": SPEC, "n": replace(other, classes=3)}).spec("m:n")
+
+
 def test_look_ups_interpolate_between_measured_batches_and_refuse_beyond() -> None:
     p = profile()
     curve = p.curve_s("m", "whole", -1, device="cpu", cores=1, up_to=3)

@@ -9,7 +9,8 @@ import pytest
 import ttamer.exits.record_importers
 from ttamer.exits.record_importers import IMPORTERS
 from ttamer.exits.record_importers.frugalml import prices
-from ttamer.exits.record_importers.imported import Imported, all_records, split_records
+from ttamer.exits.record_importers.imported import Imported, all_records, split_records, with_exits
+from ttamer.exits.record_sources import recognized
 from ttamer.profiles.errors import InputError
 
 
@@ -56,6 +57,28 @@ def test_every_file_of_the_folder_is_in_the_registry() -> None:
 
 def test_services_are_ordered_by_price(tmp_path: Path) -> None:
     assert prices(frugalml(tmp_path)) == [("100", 0.01), ("7", 15.0)]
+
+
+def test_services_are_models_of_their_own_with_a_name_and_a_price(tmp_path: Path) -> None:
+    imported = IMPORTERS["frugalml"](frugalml(tmp_path))
+    assert (imported.exits, imported.price_K, imported.separate) == (("cheap", "dear"), (0.01, 15.0), True)
+
+
+def test_some_exits_are_kept_and_the_last_of_them_is_the_one_that_answers_last(tmp_path: Path) -> None:
+    rows = [f"{n},{k},0.{5 + k},{k},{n % 2}" for n in range(4) for k in range(3)]
+    path = tmp_path / "long.csv"
+    path.write_text("\n".join(["Sample_ID,Exit,Confidence,Prediction,Label", *rows]))
+    kept = with_exits(IMPORTERS["long-csv"](path), [0, 2])
+    np.testing.assert_array_equal(kept.prediction_NK, [[0, 2]] * 4)
+    np.testing.assert_allclose(kept.confidence_NK, [[0.5, 0.7]] * 4)
+    for exits in ([1, 0], [0, 0], [0, 3], [], [1]):
+        with pytest.raises(InputError, match=r"name some of 0 to 2|one exit"):
+            with_exits(IMPORTERS["long-csv"](path), exits)
+
+
+@pytest.mark.parametrize(("layout", "write"), [("long-csv", long_csv), ("wide-csv", wide_csv), ("frugalml", frugalml)])
+def test_a_layout_is_recognized_by_what_lies_there(tmp_path: Path, layout: str, write: Callable[[Path], Path]) -> None:
+    assert recognized(write(tmp_path)) == layout
 
 
 def test_two_classes_give_margin_and_entropy_away(tmp_path: Path) -> None:
@@ -138,10 +161,17 @@ def test_splits_share_no_sample_and_are_the_same_for_the_same_seed() -> None:
     [
         ("frugalml", "licensed/frugalml/FERPLUS", 6358, (0.651, 0.684, 0.814, 0.677)),
         ("frugalml", "licensed/frugalml/IMDB", 25000, (0.693, 0.791, 0.865, 0.516)),
+        ("frugalml", "licensed/frugalml/YELP", 20000, (0.745, 0.869, 0.957, 0.514)),
+        ("frugalml", "licensed/frugalml/AUDIOMNIST", 30000, (0.922, 0.983, 0.986, 0.885)),
+        ("long-csv", "no_licence_stated/div290_bert12_sst2dev/df.csv", 872,
+         (0.509, 0.791, 0.818, 0.857, 0.870, 0.873, 0.880, 0.886, 0.891, 0.898, 0.906, 0.903)),
+        ("cascade-csv", "licensed/streaming_model_cascades/IMDB_50000.csv", 50000, (0.448, 1.0)),
+        ("cascade-csv", "licensed/streaming_model_cascades/ARXIV_56180.csv", 56181, (0.919, 1.0)),
+        ("cascade-csv", "licensed/streaming_model_cascades/BOOLQ_P0_12697.csv", 12697, (0.742, 1.0)),
         ("cascade-csv", "licensed/streaming_model_cascades/SST2_68221.csv", 68221, (0.852, 1.0)),
         ("cascade-csv", "licensed/streaming_model_cascades/MMLU_5K.csv", 5000, (0.749, 1.0)),
     ],
-)
+)  # fmt: skip
 def test_published_records_have_their_known_accuracy(
     shared: Path, layout: str, place: str, samples: int, accuracy: tuple[float, ...]
 ) -> None:

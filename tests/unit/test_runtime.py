@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from tests.stub_models import CountingModel, sure_logits
-from ttamer.exits.automata import confidences, single_edge
+from ttamer.exits.automata import single_edge
 from ttamer.exits.loading import load
 from ttamer.exits.policies.dynamic_index import DynamicIndex
 from ttamer.exits.policies.fixed_exit import FixedExit
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.threshold import ConfidenceThreshold
 from ttamer.exits.runtime import ExitingModel
+from ttamer.exits.signals import confidences
 from ttamer.profiles.errors import InputError
 
 # Four exits; row 0 is sure at once, row 1 at exit 2, row 2 never, row 3 at exit 1.

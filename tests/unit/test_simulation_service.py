@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from tests.builders_simulation import MODEL, profile_of
+from ttamer.planning.service_times import Paths
+from ttamer.planning.simulation import replica
 from ttamer.planning.simulation.replica import Batching, run_replica
 from ttamer.planning.simulation.service import Curve, ExitCurves, StagedService, WholeService
 from ttamer.profiles.errors import InputError
@@ -51,6 +53,18 @@ def test_a_batch_beyond_the_measured_ones_is_refused(size: int) -> None:
 def test_a_profile_that_was_not_measured_far_enough_is_refused_with_the_command_that_measures_it() -> None:
     with pytest.raises(InputError, match=r"measured at batches \[1, 2, 4, 8\].*ttamer profile tiny"):
         Curve.measured(profile_of(), MODEL, "stage", 0, device="cpu", cores=1, up_to=9)
+
+
+def test_a_part_that_some_requests_need_is_drawn_for_some() -> None:
+    paths = Paths(stop_share_K=np.array([0.5, 0.5]), heads_K=(0.25, 1.0), stages_K=(1.0, 0.0))
+    seconds = {("stage", 0): 1.0, ("head", 0): 8.0, ("head", 1): 100.0}
+    curves = ExitCurves.of(paths, lambda part, k: flat(seconds[part, k]))
+    assert curves.stages[1] is None
+    stops = [0, 1] * 20_000
+    service = StagedService(curves, stops, 1, np.random.default_rng(0))
+    busy_s_N = service.single(len(stops)).busy_s_N
+    assert busy_s_N.mean() == pytest.approx(1 + 0.25 * 8 + 0.5 * 100, rel=0.02)
+    assert np.mean([service.serve(n, n + 1) for n in range(len(stops))]) == pytest.approx(busy_s_N.mean(), rel=0.02)
 
 
 def test_a_batch_shrinks_at_each_exit_and_the_rest_runs_on_at_the_smaller_size() -> None:
@@ -131,3 +145,16 @@ def test_a_released_answer_does_not_let_the_next_request_start_earlier() -> None
         done = run_replica(np.array([0.0, 0.5]), Batching(size=size), service)
         assert done.wait_s_N == pytest.approx([0.0, 9.5])
         assert done.service_s_N == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.parametrize("batching", [Batching(size=3, timeout_s=0.4), Batching(size=5, clock="ray-serve")])
+def test_a_run_in_pieces_is_the_run_in_one_piece(batching: Batching, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrival_s_N = np.cumsum(np.random.default_rng(4).exponential(0.2, 500))
+    stops = np.random.default_rng(5).integers(0, 2, 500).tolist()
+    runs = []
+    for piece in (1000, 17):
+        monkeypatch.setattr(replica, "PIECE", piece)
+        service = staged([by_size(0.2, 0.3, 0.4, 0.5, 0.6)] * 2, [flat(0.01), flat(0.02)], list(stops), size=5)
+        runs.append(run_replica(arrival_s_N, batching, service))
+    for name in ("first_J", "start_s_J", "end_s_J", "wait_s_N", "service_s_N", "batch_N"):
+        assert (getattr(runs[0], name) == getattr(runs[1], name)).all()

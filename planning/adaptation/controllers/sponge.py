@@ -20,6 +20,7 @@ from ttamer.profiles.errors import InputError
 from ttamer.profiles.surface import non_negative_least_squares
 
 INTERVAL_S = 1.0
+MEAN_S = 10  # over which arrivals are averaged: the published rule is given its load
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,11 @@ class Model:
     def smallest(self, cores: int, batch: int) -> Offer:
         """The smallest replica measured with so many cores and so large a batch, the largest one if none was."""
         able = [offer for offer in self.offers if offer.cores >= cores and offer.batch >= batch]
-        if not able:
-            return max(self.offers, key=lambda offer: (offer.cores, offer.batch))
-        return min(able, key=lambda offer: (offer.cores, offer.batch))
+        return min(able, key=lambda offer: (offer.cores, offer.batch)) if able else self.largest()
+
+    def largest(self) -> Offer:
+        """The replica with the most cores and the largest batch."""
+        return max(self.offers, key=lambda offer: (offer.cores, offer.batch))
 
 
 def rule(setup: Setup) -> Rule:
@@ -44,14 +47,17 @@ def rule(setup: Setup) -> Rule:
 
     def choose(rate_rps: float, seen: Observation) -> Configuration | None:
         stages = len(catalog.stages)
+        load_rps = float(seen.arrivals_T[-MEAN_S:].mean()) if len(seen.arrivals_T) else rate_rps
         late_s = catalog.service.slo_s - float(seen.remaining_slo_s_N.min(initial=catalog.service.slo_s))
         second = sponge.Second(
-            rate_rps=rate_rps,
+            rate_rps=load_rps,
             slo_ms=1e3 * catalog.stage_slo_s,
             remaining_slo_ms=1e3 * (catalog.stage_slo_s - late_s / stages),
         )
         found = [_setting(model, second) for model in models.values()]
         settings = tuple(setting for setting in found if setting is not None)
+        if len(settings) < stages and not seen.wished:  # something has to run to begin with
+            return tuple(model.largest().setting() for model in models.values())
         return settings if len(settings) == stages else None
 
     return choose

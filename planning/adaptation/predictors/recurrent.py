@@ -48,7 +48,7 @@ class Recurrent:
     def _trained(cls, training: Training, bins: int, bin_s: int) -> Self:
         if training.learn is None:
             raise InputError("an LSTM has to be trained first", remedy="use ttamer simulate --adapt, which trains it")
-        history_NT, target_N = training.examples(bins * bin_s)
+        history_NT, target_N = training.examples(bins * bin_s, training.horizon_s)  # so that no two targets overlap
         return cls(training.learn(binned(history_NT, bin_s), target_N), bins, bin_s)
 
     @property

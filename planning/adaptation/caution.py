@@ -1,0 +1,49 @@
+"""Learning from misses that a plan did not foresee."""
+
+from dataclasses import dataclass
+
+from ttamer.planning.simulation.adaptive import Configuration, Observation
+
+FEWEST_LATE = 5  # requests: fewer may be chance
+MORE_CAUTION, MOST_CAUTION = 1.3, 16.0  # times the load
+LESS_CAUTION, CALM_S = 1.03, 60.0  # divided by so much after each so many seconds without a miss
+
+
+@dataclass(slots=True)
+class Caution:
+    """How many times the load is planned for, learned from misses that no change explains.
+
+    A plan knows arrivals that are independent; where they come in bunches it promises too much. While nothing loads
+    and more than the tolerated share is late, caution grows; where all is well it slowly fades.
+    """
+
+    tolerated: float
+    settling_s: float
+    factor: float = 1.0
+    answered: int = 0
+    late: int = 0
+    calm_s: float = 0.0
+    changed_s: float = 0.0
+
+    def factor_after(self, seen: Observation) -> float:
+        """The factor, given what was seen since the last decision."""
+        if _sizes(seen.running) != _sizes(seen.wished):
+            self.changed_s = seen.now_s
+        if seen.now_s - self.changed_s <= 2 * self.settling_s:  # what is late now is late because of the change
+            self.answered = self.late = 0
+            return self.factor
+        self.answered += len(seen.sojourn_s_N)
+        self.late += seen.missed
+        self.calm_s = 0.0 if seen.missed else self.calm_s + seen.interval_s
+        if self.late >= FEWEST_LATE and self.late > self.tolerated * self.answered:
+            self.factor = min(MOST_CAUTION, self.factor * MORE_CAUTION)
+            self.answered = self.late = 0
+        elif self.calm_s >= CALM_S:
+            self.factor = max(1.0, self.factor / LESS_CAUTION)
+            self.answered = self.late = 0
+            self.calm_s = 0.0
+        return self.factor
+
+
+def _sizes(configuration: Configuration) -> list[tuple[object, ...]]:
+    return sorted((one.stage, one.policy, one.cores, one.replicas) for one in configuration)
