@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ttamer.planning.comparison import Comparison, Row
     from ttamer.planning.slack import Slack
 
-COUNTED = ("cores", "replicas", "requests")
+COUNTED = ("cores", "devices", "replicas", "requests")
 
 
 def run(plan: Path, profile: str | None, out: Path | None, format: Format) -> None:
@@ -36,14 +36,12 @@ def run(plan: Path, profile: str | None, out: Path | None, format: Format) -> No
 
 def _print(comparison: "Comparison") -> None:
     service = comparison.service
-    is_priced = any(row.cost is not None for row in comparison.rows)
-    columns = ["planner", "feasible", "objective", "accuracy", "cores", "an hour", "latency", "what runs"]
-    rows = [_cells(row) for row in comparison.rows]
-    if not is_priced:
-        rows = [(*cells[:5], *cells[6:]) for cells in rows]
-        columns.remove("an hour")
-    goal = f"p{100 * service.quantile:g} <= {render.seconds(service.slo_s)} at {render.rate(service.rate_rps)}"
-    render.table(columns, rows, title=f"Planners for {goal}", spare=("what runs",))
+    columns = ["planner", "feasible", "objective", "accuracy", "cores", "GPUs", "an hour", "latency", "what runs"]
+    is_known = {"GPUs": any(row.devices for row in comparison.rows), "an hour": service.is_priced}
+    shown = [place for place, column in enumerate(columns) if is_known.get(column, True)]
+    rows = [[cells[place] for place in shown] for cells in map(_cells, comparison.rows)]
+    title = f"Planners for {render.goal(service)}"
+    render.table([columns[place] for place in shown], rows, title=title, spare=("what runs",))
     for row in comparison.rows:
         if not row.feasible:
             print(f"{row.planner} is infeasible: {_why(row)}")
@@ -69,6 +67,7 @@ def _cells(row: "Row") -> tuple[str, ...]:
         render.DASH if row.objective is None else f"{row.objective:.4f}",
         render.percent(row.accuracy),
         render.DASH if row.cores is None else str(row.cores),
+        render.DASH if row.devices is None else str(row.devices),
         render.DASH if row.cost is None else f"{row.cost:.3g}",
         render.seconds(row.latency_s),
         ", ".join(row.groups) or render.DASH,

@@ -89,10 +89,15 @@ def _absolute(worth: "Worth") -> tuple[str, ...]:
     return (
         f"{worth.objective:.4f}",
         render.percent(worth.accuracy),
-        f"{worth.cores} + {render.count(worth.devices, 'GPU')}" if worth.devices else str(worth.cores),
+        _used(worth),
         *([f"{worth.cost_per_hour:.4g}"] if worth.cost_per_hour is not None else []),
         render.seconds(worth.latency_s),
     )
+
+
+def _used(worth: "Worth") -> str:
+    gpus = render.count(worth.devices, "GPU")
+    return str(worth.cores) if not worth.devices else f"{worth.cores} + {gpus}" if worth.cores else gpus
 
 
 def _change_row(change: "Change", worth: "Worth") -> tuple[str, ...]:

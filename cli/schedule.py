@@ -63,9 +63,13 @@ def _summary(made: "Schedule") -> list[str]:
     found, surface = made.summary(), made.surface
     served, seconds = found["served"], found["seconds"]
     least, most, mean = found["cores_least"], found["cores_static"], found["cores_mean"]
+    used = (
+        f"{least} to {most} cores, {mean:.2f} on average ({render.percent(1 - mean / most, 0)} less than always {most})"
+    )
+    if least == most:
+        used = f"{render.count(most, 'core')} all the time"
     lines = [
-        f"Served: {served:,} of {render.count(seconds, 'second')} on {least} to {most} cores, {mean:.2f} "
-        f"on average ({render.percent(1 - mean / most, 0)} less than {most} all the time), "
+        f"Served: {served:,} of {render.count(seconds, 'second')} on {used}, "
         f"{render.count(found['changes'], 'change')}; least slack {render.seconds(found['slack_least_s'])}"
     ]
     if served < seconds:

@@ -51,7 +51,9 @@ def demands(service: Service) -> Iterator[Demand]:
     for pool in service.pools:
         if pool.memory_bytes is not None:
             words = f"{memory(pool.memory_bytes)} of memory in pool {pool.name}"
-            yield Demand(name="memory of pool", words=words, without=_unlimited_pool(pool.name, memory_bytes=None))
+            yield Demand(
+                name=f"memory of pool {pool.name}", words=words, without=_unlimited_pool(pool.name, memory_bytes=None)
+            )
         if pool.cores is not None:
             words = f"{count(pool.cores, 'device' if pool.device == 'cuda' else 'core')} in pool {pool.name}"
             yield Demand(name=f"pool {pool.name}", words=words, without=_unlimited_pool(pool.name, cores=None))
@@ -75,10 +77,14 @@ def _demands_of_stages(service: Service) -> Iterator[Demand]:
     for stage in service.stages:
         if stage.replicas is not None:
             words = f"exactly {count(stage.replicas, 'replica')} of each model of {stage.name}"
-            yield Demand(name="fixed replicas", words=words, without=_freed_stage(stage.name, replicas=None))
+            yield Demand(name=f"replicas of {stage.name}", words=words, without=_freed_stage(stage.name, replicas=None))
         if stage.base_allocation is not None:
             words = f"the base allocation of {stage.name}"
-            yield Demand(name="base allocation", words=words, without=_freed_stage(stage.name, base_allocation=None))
+            yield Demand(
+                name=f"base allocation of {stage.name}",
+                words=words,
+                without=_freed_stage(stage.name, base_allocation=None),
+            )
 
 
 def irreducible(service: Service, is_feasible: Callable[[Service], bool]) -> tuple[Demand, ...]:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from ttamer.planning.conflict import (
     FARTHEST,
     PLENTY,
+    Demand,
     accuracy,
     count,
+    demands,
     duration,
     memory,
     percent,
@@ -173,7 +175,19 @@ def _allow_in_pool(pool: Pool) -> Callable[[Service, Feasibility], Found]:
 
 def easings(service: Service) -> dict[str, Callable[[Service, Feasibility], Found]]:
     """How to ease each demand of a service, by the demand's name."""
-    return EASINGS | {f"pool {pool.name}": _allow_in_pool(pool) for pool in service.pools}
+    pools = {f"pool {pool.name}": _allow_in_pool(pool) for pool in service.pools}
+    known = EASINGS | pools
+    return known | {demand.name: _do_without(demand) for demand in demands(service) if demand.name not in known}
+
+
+def _do_without(demand: Demand) -> Callable[[Service, Feasibility], Found]:
+    """What has no measure is kept or dropped."""
+
+    def drop(service: Service, feasibility: Feasibility) -> Found:
+        eased = demand.without(service)
+        return (f"do without {demand.words}", eased) if feasibility.is_feasible(eased) else None
+
+    return drop
 
 
 EASINGS: dict[str, Callable[[Service, Feasibility], Found]] = {
