@@ -45,6 +45,7 @@ class Options:
     device: str | None = None
     headroom: str | None = None
     interpolate: bool | None = None
+    allow_contended: bool | None = None
     current: Path | None = None
     network: str | None = None
     network_trace: Path | None = None
@@ -108,7 +109,7 @@ def _given(options: Options) -> dict[tuple[str, ...], Any]:
         (name,): getattr(options, name)
         for name in (
             "slo", "rate", "quantile", "objective", "accuracy_floor", "max_drop",
-            "mean_latency", "risk", "confidence", "risk_of", "mix", "headroom", "interpolate",
+            "mean_latency", "risk", "confidence", "risk_of", "mix", "headroom", "interpolate", "allow_contended",
             "time_limit", "gap",
         )
     }  # fmt: skip

@@ -109,6 +109,12 @@ def run(
         bool | None,
         typer.Option("--interpolate/--no-interpolate", help="Whether batches and cores between points may be used."),
     ] = None,
+    allow_contended: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-contended", help="Plan on timings that other programs disturbed, if there are no others."
+        ),
+    ] = None,
     current: Annotated[
         Path | None, typer.Option(metavar="PLAN", help="The plan that runs today, for the weight of loading.")
     ] = None,
@@ -163,6 +169,7 @@ def run(
         slo=slo, rate=rate, quantile=quantile, models=models, policies=policies, objective=objective,
         accuracy_floor=accuracy_floor, max_drop=max_drop, cost_weight=cost_weight, cores=cores, devices=devices,
         price=price, budget=budget, memory=memory, mix=mix, device=device, headroom=headroom, interpolate=interpolate,
+        allow_contended=allow_contended or None,
         current=current, base_allocation=base_allocation, network=network, network_trace=network_trace,
         request_size=request_size, time_limit=time_limit, gap=gap,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.published import Law, PublishedLaw, group_timeout_s, most_rps
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
+from ttamer.profiles.errors import UntrustworthyError
 from ttamer.profiles.profile import GIVEN, VERDICTS, ImportedPoint, Profile
 from ttamer.profiles.shelf import remeasuring
 
@@ -191,11 +192,23 @@ def make_published(imported: ImportedPoint, stage: str, point: OperatingPoint) -
     )
 
 
-def trusted(servers: Sequence[Server]) -> list[Server]:
-    """The servers whose timings were not disturbed, by stage; those of a stage that has no others are kept."""
+def trusted(servers: Sequence[Server], *, allow_contended: bool, folder: Path) -> list[Server]:
+    """The servers whose timings were not disturbed; if allowed, those of a stage that has no others, too.
+
+    folder: of the profile. Raises UntrustworthyError if a stage has none left.
+    """
     clean = [server for server in servers if server.verdict not in DOUBTFUL]
     served = {server.stage for server in clean}
-    return clean + [server for server in servers if server.stage not in served]
+    others = [server for server in servers if server.stage not in served]
+    if others and not allow_contended:
+        verdict = max((server.verdict for server in others), key=VERDICTS.index)
+        models = {server.point.spec.model for server in others}
+        raise UntrustworthyError(
+            f"all timings of {', '.join(sorted(models))} were disturbed ({verdict}): they say more of this machine's "
+            "other work than of the models",
+            remedy=f"when it is quiet: {remeasuring(models, verdict, folder)}; or plan on them with --allow-contended",
+        )
+    return clean + others
 
 
 def candidates_under(

@@ -24,6 +24,7 @@ from ttamer.profiles.errors import InputError
 from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import Service, Stage
+from ttamer.profiles.shelf import SHELF
 
 MANY_CORES = 32  # up to which labels lists mixtures within a second
 EXPLAINING_S = 2.0  # for each of the services close to one that cannot be had
@@ -154,7 +155,8 @@ def list_servers(service: Service, profile: Profile, choices: Sequence[ModelChoi
             )
         servers += found
     refuse_weaker_quantiles(service, servers)
-    return trusted(servers)
+    folder = profile.folder or SHELF / profile.name
+    return trusted(servers, allow_contended=service.allow_contended, folder=folder)
 
 
 def _servers_of(

@@ -18,6 +18,7 @@ from ttamer.planning.queueing import ServiceLaw, service_level
 from ttamer.profiles.intervals import quantile_samples_needed
 from ttamer.profiles.profile import WHOLE, LatencyPoint, Profile
 from ttamer.profiles.records import Floats
+from ttamer.profiles.samples import Samples
 
 TILTS = 64  # at which generating functions are evaluated
 CHORDS = 8  # tilts between two of those: the cumulants are convex, so their chords lie above them
@@ -73,11 +74,12 @@ class Timings:
     quantile: float
     tilt_T: Floats = field(init=False)
     _cumulants: dict[tuple[str, int], Floats] = field(init=False, default_factory=dict)
+    _planned: dict[tuple[str, int, int], Samples] = field(init=False, default_factory=dict)
     _curves: dict[tuple[str, int, float | None], Floats] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         sizes = self.batches("whole", WHOLE)
-        means_s = [self._point("whole", WHOLE, size).samples.mean_s() for size in sizes]
+        means_s = [self._samples("whole", WHOLE, size).mean_s() for size in sizes]
         low, high = TILT_RANGE
         self.tilt_T = np.geomspace(low / max(means_s), high / min(means_s), TILTS)
 
@@ -165,12 +167,14 @@ class Timings:
         return self._curve_s_B(part, exit, batch, None)
 
     def _curve_s_B(self, part: str, exit: int, batch: int, quantile: float | None) -> Floats:
-        key, largest = (part, exit, quantile), max(self.batches(part, exit), default=0)
-        if key not in self._curves or batch > largest:  # the profile refuses a batch beyond the measured ones
-            reach = max(batch, largest)
-            self._curves[key] = self.profile.curve_s(
-                self.model, part, exit, device=self.device, cores=self.cores, up_to=reach, quantile=quantile
-            )
+        key = (part, exit, quantile)
+        sizes = self.profile.batches_up_to(
+            self.model, part, exit, device=self.device, cores=self.cores, up_to=batch
+        )  # fmt: skip
+        if key not in self._curves:
+            samples = [self._samples(part, exit, size) for size in sizes]
+            seconds = [some.mean_s() if quantile is None else some.bound_s(quantile) for some in samples]
+            self._curves[key] = np.interp(np.arange(sizes[-1] + 1), [0, *sizes], [0.0, *seconds])
         return self._curves[key][: batch + 1]
 
     def _cumulant_BT(self, part: str, exit: int, batch: int) -> Floats:
@@ -182,9 +186,15 @@ class Timings:
         return self._cumulants[part, exit][: batch + 1]
 
     def _measured_T(self, part: str, exit: int, size: int) -> Floats:
-        seconds = _thinned(np.sort(self._point(part, exit, size).samples.seconds))
+        seconds = _thinned(np.sort(self._samples(part, exit, size).seconds))
         even = np.full((1, len(seconds)), 1 / len(seconds))
         return np.asarray(_log_mean_exp(even, seconds[:, None] * self.tilt_T)[0])
+
+    def _samples(self, part: str, exit: int, size: int) -> Samples:
+        """The samples to plan on: as slow as they may be for all that is known."""
+        if (part, exit, size) not in self._planned:
+            self._planned[part, exit, size] = self._point(part, exit, size).samples.pessimistic()
+        return self._planned[part, exit, size]
 
     def _point(self, part: str, exit: int, size: int) -> LatencyPoint:
         return self.profile.point(self.model, part, exit, device=self.device, cores=self.cores, batch=size)

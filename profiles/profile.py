@@ -239,13 +239,8 @@ class Profile:
         owner, own = self._owner(model, part, exit)
         return self._batches.get((owner, part, own, device, cores), [])
 
-    def curve_s(
-        self, model: str, part: str, exit: int, *, device: str, cores: int, up_to: int, quantile: float | None = None
-    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Seconds of a part by batch size 0..up_to: the mean, or a quantile, of the measured samples.
-
-        Between measured batches it interpolates; beyond them it refuses (InputError). Batch 0 costs nothing.
-        """
+    def batches_up_to(self, model: str, part: str, exit: int, *, device: str, cores: int, up_to: int) -> list[int]:
+        """Measured batch sizes of a part. Raises InputError unless they reach from 1 to up_to."""
         sizes = self.batches(model, part, exit, device=device, cores=cores)
         if not sizes or up_to > sizes[-1] or sizes[0] > 1:
             raise InputError(
@@ -253,6 +248,16 @@ class Profile:
                 f" {up_to}",
                 remedy=f"ttamer profile {model} --batches 1,...,{up_to}",
             )
+        return sizes
+
+    def curve_s(
+        self, model: str, part: str, exit: int, *, device: str, cores: int, up_to: int, quantile: float | None = None
+    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Seconds of a part by batch size 0..up_to: the mean, or a quantile, of the measured samples.
+
+        Between measured batches it interpolates; beyond them it refuses (InputError). Batch 0 costs nothing.
+        """
+        sizes = self.batches_up_to(model, part, exit, device=device, cores=cores, up_to=up_to)
         points = [self.point(model, part, exit, device=device, cores=cores, batch=size) for size in sizes]
         seconds = [p.samples.mean_s() if quantile is None else p.samples.quantile_s(quantile) for p in points]
         return np.interp(np.arange(up_to + 1), [0, *sizes], [0.0, *seconds])

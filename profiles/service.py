@@ -118,8 +118,9 @@ class Service(Document):
     aggregation makes one accuracy of those of the stages, which counts in the objective and against accuracy_floor;
     accuracy_scale `rank` puts 0 for the least and 1 for the most accurate model of a stage in the objective's place.
     headroom: share of each replica's capacity to leave free. interpolate: offer batches and cores between measured
-    ones, by a fitted surface. current: what runs today, for the weight of loading. time_limit_s, gap: how long a solver
-    may take, and how far (relative) from the optimum it may stop.
+    ones, by a fitted surface. allow_contended: plan on disturbed timings where a stage has no others. current: what
+    runs today, for the weight of loading. time_limit_s, gap: how long a solver may take, and how far (relative) from
+    the optimum it may stop.
     """
 
     slo_s: float = Field(ge=SMALLEST, le=LARGEST)
@@ -144,6 +145,7 @@ class Service(Document):
     network_s: float = Field(default=0.0, ge=0, le=LARGEST)
     headroom: float = Field(default=0.0, ge=0, lt=1)
     interpolate: bool = False
+    allow_contended: bool = False
     current: tuple[Running, ...] = ()
     time_limit_s: float = Field(default=TIME_LIMIT_S, ge=SMALLEST, le=LARGEST)
     gap: float = Field(default=0.0, ge=0, lt=1)

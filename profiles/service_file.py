@@ -30,7 +30,17 @@ from ttamer.profiles.service_parts import (
 )
 from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
 
-AS_THEY_ARE = ("objective", "aggregation", "accuracy_scale", "risk_of", "mix", "interpolate", "weights", "prices")
+AS_THEY_ARE = (
+    "objective",
+    "aggregation",
+    "accuracy_scale",
+    "risk_of",
+    "mix",
+    "interpolate",
+    "allow_contended",
+    "weights",
+    "prices",
+)
 
 
 class ServiceFile(Document):
@@ -58,6 +68,7 @@ class ServiceFile(Document):
     network: Quantity | dict[str, Any] | None = None
     headroom: Quantity = "0%"
     interpolate: bool = False
+    allow_contended: bool = False
     current: str | tuple[Running, ...] = ()
     time_limit: Quantity = "30s"
     gap: Quantity = "0%"

@@ -15,16 +15,20 @@ from ttamer.planning.candidates import (
     undominated,
 )
 from ttamer.planning.exit_choice import unrecorded_point
+from ttamer.profiles.errors import UntrustworthyError
 from ttamer.profiles.profile import Profile
 
 DEMO = Path("profiles/demo")
 TWO = (ModelPlan(name="fast", whole_s=0.005, accuracy=0.8), ModelPlan(name="good", whole_s=0.02, accuracy=0.9))
 
 
-def candidates(profile: Profile, slo_s: float = 0.2, most_batch: int | None = None) -> list[Candidate]:
+def candidates(
+    profile: Profile, slo_s: float = 0.2, most_batch: int | None = None, allow_contended: bool = False
+) -> list[Candidate]:
     points = [unrecorded_point(profile, model, "synthetic") for model in profile.models]
     servers = enumerate_servers(profile, "serve", points, device="cpu", quantile=0.99, most_batch=most_batch)
-    return candidates_under(trusted(servers), slo_s, 1, rate_rps=10.0)
+    chosen = trusted(servers, allow_contended=allow_contended, folder=DEMO)
+    return candidates_under(chosen, slo_s, 1, rate_rps=10.0)
 
 
 def test_every_measured_setting_is_a_candidate() -> None:
@@ -51,10 +55,18 @@ def test_a_candidate_carries_what_was_measured_of_it() -> None:
 
 
 @pytest.mark.parametrize("verdict", ["contended", "throttled"])
-def test_disturbed_timings_are_refused_unless_there_are_no_others(verdict: str) -> None:
-    beside = candidates(make_profile(TWO, verdicts={"good": verdict}))
-    alone = candidates(make_profile(TWO[1:], verdicts={"good": verdict}))
-    assert {candidate.model for candidate in beside} == {"fast"}
+def test_disturbed_timings_are_refused_unless_allowed_and_there_are_no_others(verdict: str) -> None:
+    for allowed in (False, True):
+        beside = candidates(make_profile(TWO, verdicts={"good": verdict}), allow_contended=allowed)
+        assert {candidate.model for candidate in beside} == {"fast"}
+    with pytest.raises(UntrustworthyError) as refused:
+        candidates(make_profile(TWO[1:], verdicts={"good": verdict}))
+    assert refused.value.exit_code == 5
+    assert refused.value.message.startswith(f"all timings of good were disturbed ({verdict})")
+    assert refused.value.remedy == (
+        f"when it is quiet: ttamer profile good --remeasure {verdict} -p demo; or plan on them with --allow-contended"
+    )
+    alone = candidates(make_profile(TWO[1:], verdicts={"good": verdict}), allow_contended=True)
     assert {candidate.model for candidate in alone} == {"good"}
     assert f"timings of good are {verdict}" in next(doubts(alone, 0.99, DEMO))
 
