@@ -105,7 +105,9 @@ def run(
     how = stream.value if later is None else f"{stream.value}, then {later.name}"
     report = report_on(servings, ground, rules, exits=measured.spec(model).exits, stream=how, seed=seed)
     inputs = [records_path(measured.require_folder(), model, split) for split in ("calibration", "validation", "test")]
-    write_batches(out, servings, report, capture(seed=seed, inputs=[*inputs, *([later] if later else [])]))
+    write_batches(
+        out, servings, report, ground.latency(), capture(seed=seed, inputs=[*inputs, *([later] if later else [])])
+    )
     if format is Format.TABLE:
         _print(report)
         render.say(f"wrote {out}")
