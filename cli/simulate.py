@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttamer.cli import adapting, render
+from ttamer.cli import adapting, ramps, render
 from ttamer.cli.adaptation_options import IntervalOption, LevelOption, LoadTimeOption, PastOption, PredictorOption
 from ttamer.cli.adapting import Adaptation
 from ttamer.cli.options import Format, FormatOption, PlanPath, Seed
@@ -92,8 +92,14 @@ def run(
     ] = None,
     adapt: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Let a controller change what runs: ttamer, ipa, infadapter, sponge, ..."),
+        typer.Option(
+            metavar="NAME", help="Let a controller change what runs: ttamer, ipa, ...; or tune exits: apparate."
+        ),
     ] = None,
+    stream: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="With --adapt apparate: order of records: steady, harder, sudden, classes."),
+    ] = "steady",
     predictor: PredictorOption = None,
     level: LevelOption = None,
     interval: IntervalOption = None,
@@ -159,7 +165,10 @@ def run(
             plan=plan, out=out, controller=adapt, habits=habits, conditions=conditions, requests=size.requests,
             seed=seed, plot=plot is not False, fail=fail,
         )  # fmt: skip
-        adapting.run(task, measured, format)
+        if adapt == ramps.NAME:
+            ramps.run(task, stream, measured, format)
+        else:
+            adapting.run(task, measured, format)
         return
     habits.refuse_without_adapting()
     with progress("simulating") as advance:

@@ -38,7 +38,7 @@ class ProfileBook:
     """
 
     profile: Profile
-    policies: Mapping[str, PolicySpec]
+    policies: dict[str, PolicySpec]
     records: Mapping[str, ExitRecords] = field(default_factory=dict)
     releases: bool = False
     kept: dict[tuple[str, str, str, int], Behavior] = field(default_factory=dict)

@@ -120,3 +120,21 @@ def test_what_cannot_be_is_said_in_one_sentence(folder: Path, arguments: tuple[s
     assert done.exit_code == 2, done.output
     assert message in done.stderr
     assert "  try: " in done.stderr
+
+
+def test_exits_are_tuned_while_they_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = ("plan", "--slo", "200ms", "--rate", "100rps", "-p", "reference", "--models", "resnet20")
+    assert ttamer(*plan).exit_code == 0
+    done = ttamer("simulate", "plan.yaml", "--adapt", "apparate", "--requests", "4000", "--stream", "sudden")
+    assert done.exit_code == 0, done.output
+    assert "Apparate in the simulation: 4,000 poisson requests at 100 rps, records sudden (seed 0)" in done.stdout
+    assert "without exits" in done.stdout
+    content = load_yaml(tmp_path / "simulation.yaml")
+    plain, tuned = content["rows"]
+    assert tuned["mean_s"] < plain["mean_s"]
+    assert tuned["agreement"] > 0.98
+    assert len(content["changes"]) > 1
+    refused = ttamer("simulate", "plan.yaml", "--adapt", "apparate", "--requests", "4000", "--stream", "backwards")
+    assert refused.exit_code == 2
+    assert "unknown stream of records 'backwards'" in refused.stderr
