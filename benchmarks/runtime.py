@@ -78,7 +78,7 @@ class Bench:
     def trial(self, policy: Any) -> Any:
         """The model under a policy, with its samples."""
         return prepare_trial(
-            model=choose_model(self.model, self.profile).arguments, policy=policy.to_spec().model_dump(mode="json"),
+            models=[choose_model(self.model, self.profile).arguments], policy=policy.to_spec().model_dump(mode="json"),
             data=self.data, samples=self.test.sample_N[self.drawn_N].tolist(), resize=False, device="cpu",
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,10 +32,11 @@ def run(
         str | None, typer.Option(metavar="FILE|DEFAULT", help="The backbone's weights; a folder brings its own.")
     ] = None,
     head: Annotated[
-        str | None, typer.Option(metavar="KIND", help="Kind of head: gap or pool4 (images), mean or cls (texts).")
+        str | None, typer.Option(metavar="KIND", help="Kind of head: gap, pool4 (images), mean, cls, pooler (texts).")
     ] = None,
     target: Annotated[
-        str, typer.Option(metavar="TARGET", help="What heads learn: label, or teacher (the backbone's answer).")
+        str,
+        typer.Option(metavar="TARGET", help="What heads learn: label, or the backbone's own: teacher, soft-teacher."),
     ] = "label",
     expect_accuracy: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Fit nothing unless the backbone reaches this on test data.")
@@ -155,8 +156,11 @@ def _rows(result: "FitResult", spec: "ModelSpec") -> list[dict[str, Any]]:
             "exit": fitted.exit,
             "name": fitted.name,
             "temperature": fitted.temperature,
-            "ece_before": fitted.before.ece,
-            "ece_after": fitted.after.ece,
+            **{
+                f"{name}_{when}": value
+                for when, honesty in (("before", fitted.before), ("after", fitted.after))
+                for name, value in asdict(honesty).items()
+            },
             **{f"accuracy_{split}": accuracy[fitted.exit, split].accuracy for split in ("validation", "test")},
             "test_low": accuracy[fitted.exit, "test"].low,
             "test_high": accuracy[fitted.exit, "test"].high,
@@ -179,14 +183,15 @@ def _print(result: "FitResult", spec: "ModelSpec", source: str) -> None:
             str(row["exit"]), str(row["name"]), str(row["head"]), render.percent(row["accuracy_test"]),
             render.percent_between(row["test_low"], row["test_high"]),
             render.percent(row["accuracy_validation"]), f"{row['temperature']:.2f}",
-            f"{row['ece_before']:.3f} to {row['ece_after']:.3f}",
+            *(f"{row[f'{name}_before']:.3f} to {row[f'{name}_after']:.3f}" for name in ("ece", "brier", "nll")),
         )
         for row in _rows(result, spec)
     ]  # fmt: skip
     columns = (
         "exit", "after", "head", "test accuracy", "95 % interval", "validation", "temperature", "calibration error",
+        "Brier score", "NLL",
     )  # fmt: skip
-    spare = ("temperature", "validation", "calibration error")
+    spare = ("NLL", "Brier score", "temperature", "validation", "calibration error")
     render.table(columns, rows, title=f"Exits of {spec.name} on {source} ({sizes})", spare=spare)
     if result.backbone and spec.weights == "random":
         print("Note: the backbone has random weights: give --weights FILE, or --train-backbone")

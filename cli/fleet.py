@@ -82,10 +82,10 @@ def _put_into_pools(
             )
         here[0][UNITS[device][0]] = limit
     for name, price in prices.items():
-        (pool,) = [one for one in pools if one.get("name") == name] or [None]
-        if pool is None:
+        named = [one for one in pools if one.get("name") == name]
+        if not named:
             raise unknown_name("pool", name, [str(one.get("name")) for one in pools])
-        pool[UNITS[_device_of(pool)][1]] = price
+        named[0][UNITS[_device_of(named[0])][1]] = price
     content["pools"] = pools
 
 

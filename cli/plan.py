@@ -141,6 +141,16 @@ def run(
     pareto: Annotated[
         ParetoAxis | None, typer.Option(help="Sweep the SLO or the cost, and print the plans that no other beats.")
     ] = None,
+    verify_by_simulation: Annotated[
+        bool,
+        typer.Option("--verify-by-simulation", help="Simulate the plan, and plan again until it holds."),
+    ] = False,
+    verify_arrivals: Annotated[
+        str, typer.Option(metavar="KIND", help="Load to hold under, as of ttamer simulate --arrivals.")
+    ] = "poisson",
+    verify_clock: Annotated[
+        str, typer.Option(metavar="NAME", help="Server to hold on: ideal, ray-serve, triton, kserve.")
+    ] = "ideal",
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print what would be solved as a service file, and stop.")
     ] = False,
@@ -180,8 +190,15 @@ def run(
         schedule(asked, measured, out, format)
     elif pareto:
         sweep(asked.service, measured, pareto, out, format, solver)
+    elif verify_by_simulation:
+        from ttamer.cli.doubting import plan_held
+
+        plan = plan_held(asked.service, measured, solver, verify_arrivals, verify_clock)
+        _write(plan, asked.service, measured, service, out, format)
     else:
-        _plan(asked.service, measured, service, solver, out, format)
+        from ttamer.planning.planner import plan_service
+
+        _write(plan_service(asked.service, measured, solver=solver), asked.service, measured, service, out, format)
 
 
 def _show(asked: Asked, format: Format) -> None:
@@ -190,15 +207,12 @@ def _show(asked: Asked, format: Format) -> None:
     render.document(to_content(asked.service, asked.trace), Format.YAML if format is Format.TABLE else format)
 
 
-def _plan(
-    asked: "Service", measured: "Profile", file: Path | None, solver: str | None, out: Path, format: Format
-) -> None:
-    from ttamer.planning.planner import plan_service
+def _write(plan: "Plan", asked: "Service", measured: "Profile", file: Path | None, out: Path, format: Format) -> None:
     from ttamer.profiles.provenance import capture
     from ttamer.profiles.shelf import imported_path
 
     folder = measured.require_folder()
-    plan = placed(plan_service(asked, measured, solver=solver), folder, out)
+    plan = placed(plan, folder, out)
     inputs = [folder / "latency.parquet", imported_path(folder), *([file] if file else [])]
     written = plan.write(out, capture(inputs=[path for path in inputs if path.is_file()]))
     if format is Format.TABLE:
@@ -234,7 +248,7 @@ def _print(plan: "Plan", service: "Service") -> None:
     cost = _cost(plan, service)
     print(f"Promise: p{100 * promise.quantile:g} {render.seconds(promise.latency_s)}, {accuracy}, {cost}")
     print(
-        f"Why: {plan.solve.status} ({plan.solve.solver}) among {render.count(plan.solve.columns, 'setting')}, "
+        f"Why: {_proven(plan)} ({plan.solve.solver}) among {render.count(plan.solve.columns, 'setting')}, "
         f"{plan.solve.columns_pruned:,} dominated set aside"
         + (f"; binding: {', '.join(plan.binding)}" if plan.binding else "; nothing binds")
     )
@@ -253,6 +267,12 @@ def _goal(service: "Service") -> str:
     if service.limits.cores:
         limits.append(render.count(service.limits.cores, "device" if service.device == "cuda" else "core"))
     return f"{goal} on {' and '.join(limits)}" if limits else goal
+
+
+def _proven(plan: "Plan") -> str:
+    """What is known of the plan's objective."""
+    is_near = plan.solve.status == "optimal" and plan.service.gap > 0
+    return f"within {render.percent(plan.service.gap)} of the optimum" if is_near else plan.solve.status
 
 
 def _counted(service: "Service") -> str:

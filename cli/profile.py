@@ -39,7 +39,7 @@ def run(
         typer.Option(metavar="FILE|DEFAULT", help="Weights of one model; default: random, enough for latency."),
     ] = None,
     head: Annotated[
-        str | None, typer.Option(metavar="KIND", help="Kind of the early heads: gap, pool4, mean, cls.")
+        str | None, typer.Option(metavar="KIND", help="Kind of the early heads: gap, pool4, mean, cls, pooler.")
     ] = None,
     size: Annotated[
         int | None, typer.Option(metavar="PIXELS", min=8, help="Side of images in pixels; default: the model's.")

@@ -149,7 +149,7 @@ def _request(
     from ttamer.profiling.trial import TrialRequest
 
     arguments = {
-        "model": dict(choose_model(wish.model, profile).arguments),
+        "models": [dict(choose_model(member, profile).arguments) for member in profile.members(wish.model)],
         "policy": fitted.to_spec().model_dump(mode="json"),
         "data": wish.data,
         "samples": number_N.tolist(),

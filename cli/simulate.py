@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ttamer.cli import render
+from ttamer.cli import adapting, ramps, render
+from ttamer.cli.adaptation_options import IntervalOption, LevelOption, LoadTimeOption, PastOption, PredictorOption
+from ttamer.cli.adapting import Adaptation
 from ttamer.cli.options import Format, FormatOption, PlanPath, Seed
 from ttamer.cli.placing import profile_of, refuse_overwriting
 from ttamer.cli.progress import Advance, progress
@@ -88,6 +90,21 @@ def run(
     request_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Of a request, where the network is given as bandwidths.")
     ] = None,
+    adapt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Let a controller change what runs: ttamer, ipa, ...; or tune exits: apparate."
+        ),
+    ] = None,
+    stream: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="With --adapt apparate: order of records: steady, harder, sudden, classes."),
+    ] = "steady",
+    predictor: PredictorOption = None,
+    level: LevelOption = None,
+    interval: IntervalOption = None,
+    past: PastOption = None,
+    load_time: LoadTimeOption = None,
     seed: Seed = 0,
     profile: Annotated[
         str | None, typer.Option("--profile", "-p", metavar="NAME", help="Profile; default: the one planned on.")
@@ -103,7 +120,12 @@ def run(
 ) -> None:
     """Simulate a plan under load and set what it promised beside what happened.
 
+    With --adapt, the plan's service is adapted while the load changes, from a monitor and a predictor, and with what
+    changes take: what was promised is that no more requests miss the SLO than its quantile allows.
+
     Example: ttamer simulate plan.yaml --arrivals bursty --clock ray-serve
+
+    Example: ttamer simulate plan.yaml --arrivals trace:load.csv --adapt ttamer
     """
     from ttamer.planning.simulation.conditions import Conditions, size_of
     from ttamer.planning.simulation.discipline import Discipline
@@ -118,7 +140,7 @@ def run(
     given = Plan.read(plan)
     refuse_overwriting(plan, out)
     conditions = Conditions(
-        arrivals=_arrivals(arrivals, window),
+        arrivals=arrivals_of(arrivals, window),
         rate_scale=scale,
         warm_up=None if warm_up is None else parse_fraction(warm_up, "warm-up"),
         clock=clock,
@@ -130,9 +152,25 @@ def run(
             drops_late=drop_late,
         ),
         releases=exits is Exits.RELEASE,
-        network=_network(network, request_size),
+        network=network_of(network, request_size),
     )
     measured = read_profile(find_profile(profile) if profile else profile_of(given, plan))
+    habits = Adaptation(
+        trace=None if (file := _trace_file(arrivals)) is None else (file, _series(arrivals)), window=window,
+        scale=scale, past=past, predictor=predictor, level=level, interval=interval, load_time=load_time,
+    )  # fmt: skip
+    if adapt is not None:
+        size = size_of(conditions, given.service.quantile, requests, 1)
+        task = adapting.Task(
+            plan=plan, out=out, controller=adapt, habits=habits, conditions=conditions, requests=size.requests,
+            seed=seed, plot=plot is not False, fail=fail,
+        )  # fmt: skip
+        if adapt == ramps.NAME:
+            ramps.run(task, stream, measured, format)
+        else:
+            adapting.run(task, measured, format)
+        return
+    habits.refuse_without_adapting()
     with progress("simulating") as advance:
         report, table = simulate(
             given,
@@ -164,8 +202,8 @@ def run(
         raise BrokenPromiseError(f"the plan breaks its promise: {broken}", remedy=remedy)
 
 
-def _arrivals(text: str, window: str | None) -> "str | Trace":
-    """The name of a process, or the trace in a file."""
+def arrivals_of(text: str, window: str | None) -> "str | Trace":
+    """The name of a process, or the trace in a file. Raises InputError on a window of a process."""
     from ttamer.planning.simulation.traces import read_trace
     from ttamer.profiles.errors import InputError
 
@@ -174,8 +212,12 @@ def _arrivals(text: str, window: str | None) -> "str | Trace":
         if window is not None:
             raise InputError(f"a window of {text!r} arrivals", remedy="windows cut traces: --arrivals trace:FILE")
         return text
-    series = text.rpartition("@")[2] if "@" in text else None
-    return read_trace(file, series, window)
+    return read_trace(file, _series(text), window)
+
+
+def _series(text: str) -> str | None:
+    """The series of `trace:FILE@SERIES`."""
+    return text.rpartition("@")[2] if "@" in text else None
 
 
 def _trace_file(text: str) -> Path | None:
@@ -186,7 +228,8 @@ def _trace_file(text: str) -> Path | None:
     return Path(file.rpartition("@")[0] if "@" in file else file)
 
 
-def _network(file: Path | None, request_size: str | None) -> "NetworkTrace | None":
+def network_of(file: Path | None, request_size: str | None) -> "NetworkTrace | None":
+    """What the network takes, None where nothing was said. Raises InputError on a size without a file."""
     from ttamer.profiles.errors import InputError
     from ttamer.profiles.network_trace import read_network_trace
     from ttamer.profiles.units import parse_bytes

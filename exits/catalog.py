@@ -16,7 +16,7 @@ from ttamer.profiles.registry import unknown_name
 IMAGENET_CLASSES, IMAGENET_SHAPE = 1000, (3, 224, 224)
 CIFAR_CLASSES, CIFAR_SHAPE = 10, (3, 32, 32)
 TEXT_CLASSES, TEXT_TOKENS = 2, 128
-IMAGE_HEADS, TEXT_HEADS = ("gap", "pool4"), ("mean", "cls")
+IMAGE_HEADS, TEXT_HEADS = ("gap", "pool4"), ("mean", "cls", "pooler")
 VARIANTS = ("channels_last", "bf16", "compile")  # what may follow a name, after a plus sign
 TOKENS_SUFFIX = re.compile(r"(\d+)tokens")  # so may a length of texts: bert-mini+64tokens
 FOLDER_MODEL_TYPES = {"bert": "num_hidden_layers", "distilbert": "n_layers"}  # model type -> key of its depth

@@ -17,14 +17,19 @@ from ttamer.exits.staged import StagedModel
 from ttamer.profiles.documents import write_atomically
 from ttamer.profiles.errors import DocumentError, InputError
 
-FORMAT, VERSION = "ttamer/heads", 1
+FORMAT, VERSION = "ttamer/heads", 2  # 2: hidden layers
+
+
+# Field of FittedHeads -> what its tensors are called in the file.
+LAYERS = {"weights": "weight", "biases": "bias", "dense_weights": "dense.weight", "dense_biases": "dense.bias"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedHeads:
-    """The linear layers of a model's heads and the temperature of every exit.
+    """The layers of a model's heads and the temperature of every exit.
 
-    weights and biases: one a fitted head, shallow to deep, of shapes (V, D) and (V,).
+    weights and biases: one a fitted head, shallow to deep, of shapes (V, D) and (V,). dense_weights, dense_biases: of
+    the hidden layers, of shapes (D, D) and (D,); empty for heads without.
     backbone: digest of the parameters the heads were fitted to.
     """
 
@@ -39,6 +44,8 @@ class FittedHeads:
     dataset: str = ""
     target: str = "label"
     seed: int = 0
+    dense_weights: tuple[Tensor, ...] = ()
+    dense_biases: tuple[Tensor, ...] = ()
 
     def with_temperatures(self, temperatures: Sequence[float]) -> "FittedHeads":
         """The same heads at other temperatures, one an exit."""
@@ -65,6 +72,8 @@ def write_heads(path: Path, heads: FittedHeads) -> None:
     metadata = {"format": FORMAT, "version": str(VERSION), "ttamer": ttamer.__version__, "facts": json.dumps(facts)}
     tensors = {f"heads.{k}.weight": weight.contiguous() for k, weight in enumerate(heads.weights)}
     tensors |= {f"heads.{k}.bias": bias.contiguous() for k, bias in enumerate(heads.biases)}
+    tensors |= {f"heads.{k}.dense.weight": weight.contiguous() for k, weight in enumerate(heads.dense_weights)}
+    tensors |= {f"heads.{k}.dense.bias": bias.contiguous() for k, bias in enumerate(heads.dense_biases)}
     content = save(tensors, metadata=metadata)
     write_atomically(path, lambda file: file.write(content))
 
@@ -76,11 +85,13 @@ def read_heads(path: Path) -> FittedHeads:
     try:
         with safe_open(path, "pt") as file:
             facts = _facts(file.metadata() or {}, path)
-            count = sum(key.endswith(".weight") for key in file.keys())  # noqa: SIM118
-            weights = tuple(file.get_tensor(f"heads.{k}.weight") for k in range(count))
-            biases = tuple(file.get_tensor(f"heads.{k}.bias") for k in range(count))
+            keys = set(file.keys())
+            layers = {
+                field: tuple(file.get_tensor(name) for k in range(len(keys)) if (name := f"heads.{k}.{part}") in keys)
+                for field, part in LAYERS.items()
+            }
         exits, temperature_K = tuple(facts.pop("exits")), tuple(facts.pop("temperature_K"))
-        return FittedHeads(exits=exits, temperature_K=temperature_K, weights=weights, biases=biases, **facts)
+        return FittedHeads(exits=exits, temperature_K=temperature_K, **layers, **facts)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DocumentError(f"{path} is damaged: {error}", remedy="fit the heads again") from None
 
@@ -98,11 +109,26 @@ def apply_heads(model: StagedModel, heads: FittedHeads) -> None:
 
 
 def set_heads(model: StagedModel, heads: FittedHeads) -> None:
-    """Copy the parameters of fitted heads into a model that is known to match."""
-    for head, weight, bias in zip(model.heads, heads.weights, heads.biases, strict=True):
+    """Copy the parameters of fitted heads into a model that is known to match.
+
+    Temperatures of fitted heads go into their weights, so that calibrated logits cost no division.
+    Raises InputError if the heads were fitted to features of another number.
+    """
+    K = len(model.heads)
+    dense = zip(heads.dense_weights or (None,) * K, heads.dense_biases or (None,) * K, strict=True)
+    parameters = zip(model.heads, heads.weights, heads.biases, heads.temperature_K, dense, strict=False)
+    for head, weight, bias, temperature, (dense_weight, dense_bias) in parameters:
         assert isinstance(head, Head)
-        head.set_linear(weight.to(model.device), bias.to(model.device))
-    model.temperature_K = heads.temperature_K
+        if head.linear.weight.shape != weight.shape or (head.dense is None) != (dense_weight is None):
+            raise InputError(
+                f"the heads of {heads.model!r} read {weight.shape[1]} features, those of this version "
+                f"{head.linear.in_features}",
+                remedy=f"fit them again: ttamer fit {heads.model}",
+            )
+        head.set_linear(weight.to(model.device) / temperature, bias.to(model.device) / temperature)
+        if dense_weight is not None and dense_bias is not None:
+            head.set_dense(dense_weight.to(model.device), dense_bias.to(model.device))
+    model.temperature_K = (*(1.0,) * K, *heads.temperature_K[K:])
 
 
 def _facts(metadata: dict[str, str], path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ttamer.exits.heads import Head
 from ttamer.exits.preparation import Preparation, sized
 from ttamer.exits.source import DataSource
 from ttamer.exits.staged import StagedModel, State
@@ -87,7 +88,7 @@ def _collect_batch(
 
 
 def _precision(model: StagedModel, samples: int) -> type[np.floating[Any]]:
-    features = sum(int(parameter.numel()) for parameter in model.heads.parameters()) // model.spec.classes
+    features = sum(head.linear.in_features for head in model.heads if isinstance(head, Head))
     return np.float32 if 4 * features * samples <= SINGLE_LIMIT_BYTES else np.float16
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
-from ttamer.exits.calibration import ExitCalibration, fit_temperature, honesty, records_of
+from ttamer.exits.calibration import ExitCalibration, fit_temperature, honesty, log_softmax, records_of
 from ttamer.exits.catalog import resolve
 from ttamer.exits.checkpoints import FittedHeads, backbone_digest, set_heads, write_heads
+from ttamer.exits.dense import fit_dense_layers
 from ttamer.exits.features import Features, Progress, collect, join
-from ttamer.exits.linear import fit_linear_layers
+from ttamer.exits.heads import HEADS
+from ttamer.exits.linear import Wanted, fit_linear_layers
 from ttamer.exits.preparation import prepare
 from ttamer.exits.source import HELD_OUT, DataSource
 from ttamer.exits.staged import StagedModel
@@ -25,7 +28,7 @@ from ttamer.profiles.records import ExitRecords, Floats, Ints
 from ttamer.profiles.registry import unknown_name
 from ttamer.profiles.shelf import heads_path, records_path
 
-TARGETS = ("label", "teacher")
+TARGETS = ("label", "teacher", "soft-teacher")
 Z_99 = 2.5758293035489004  # two-sided 99 %, normal
 PUBLISHED_SLACK = 0.005  # published accuracies are rounded and differ by library version
 
@@ -70,8 +73,9 @@ def fit_heads(
 ) -> FitResult:
     """Fit the model's heads, of the kind it was loaded with, and give them to it.
 
-    target: `label`, or `teacher` for the backbone's answers. expect_accuracy: what the backbone must reach on the
-    source's own test samples (within the 99 % interval and half a point) before anything is fitted.
+    target: `label`, `teacher` for the backbone's answers, or `soft-teacher` for its probabilities.
+    expect_accuracy: what the backbone must reach on the source's own test samples (within the 99 % interval and half a
+    point) before anything is fitted.
     progress: called with what is being done and the share of it done.
     Raises InputError if source and model do not fit, or the backbone misses its expected accuracy.
     """
@@ -114,7 +118,7 @@ def _matched(model: StagedModel, source: DataSource) -> DataSource:
 def _check_target(model: StagedModel, target: str, expect_accuracy: float | None) -> None:
     if target not in TARGETS:
         raise unknown_name("target", target, TARGETS)
-    if not model.backbone.has_classifier and (target == "teacher" or expect_accuracy is not None):
+    if not model.backbone.has_classifier and (target != "label" or expect_accuracy is not None):
         message = f"{model.spec.name!r} has no classifier of its own to be checked or imitated"
         raise InputError(message, remedy="fit to the target `label`, without an expected accuracy")
 
@@ -149,19 +153,14 @@ def _fitted(
     model: StagedModel, source: DataSource, features: Features, target: str, seed: int, progress: Progress
 ) -> FittedHeads:
     fit = features.take(source.rows("fit"))
-    wanted_N = source.label_N[fit.row_N]
-    if target == "teacher":
-        assert fit.logits_NV is not None
-        wanted_N = fit.logits_NV.argmax(axis=1)
-    layers = fit_linear_layers(fit.pooled, wanted_N, model.spec.classes, seed=seed, progress=progress)
+    wanted = _wanted(source, fit, target)
     heads = FittedHeads(
         model=model.spec.name,
         head=model.spec.head,
         classes=model.spec.classes,
         exits=model.spec.exits,
         backbone=backbone_digest(model),
-        weights=tuple(layer.weight_VD for layer in layers),
-        biases=tuple(layer.bias_V for layer in layers),
+        **_layers(model, fit, wanted, seed, progress),
         temperature_K=(1.0,) * model.exits,
         dataset=source.name,
         target=target,
@@ -173,10 +172,40 @@ def _fitted(
     return heads.with_temperatures(temperatures)
 
 
+def _wanted(source: DataSource, fit: Features, target: str) -> Wanted:
+    if target == "label":
+        return source.label_N[fit.row_N]
+    assert fit.logits_NV is not None
+    logits_NV = np.asarray(fit.logits_NV, dtype=np.float64)
+    return logits_NV.argmax(axis=1) if target == "teacher" else np.exp(log_softmax(logits_NV))
+
+
+def _layers(
+    model: StagedModel, fit: Features, wanted: Wanted, seed: int, progress: Progress
+) -> dict[str, tuple[Tensor, ...]]:
+    """The parameters of the heads, by the names that FittedHeads gives them."""
+    classes = model.spec.classes
+    if not HEADS[model.spec.head].is_dense:
+        layers = fit_linear_layers(fit.pooled, wanted, classes, seed=seed, progress=progress)
+        return {"weights": tuple(one.weight_VD for one in layers), "biases": tuple(one.bias_V for one in layers)}
+    both = fit_dense_layers(
+        fit.pooled, wanted, classes, seed=seed, progress=progress, start=model.backbone.pooler()
+    )  # fmt: skip
+    return {
+        "weights": tuple(one.weight_VD for one in both),
+        "biases": tuple(one.bias_V for one in both),
+        "dense_weights": tuple(one.dense_weight_DD for one in both),
+        "dense_biases": tuple(one.dense_bias_D for one in both),
+    }
+
+
 def exit_logits(heads: FittedHeads, features: Features) -> list[Floats]:
     """The logits (N, V) of every exit, before temperature."""
-    pairs = zip(features.pooled, heads.weights, heads.biases, strict=True)
-    logits = [pooled @ weight.numpy().T + bias.numpy() for pooled, weight, bias in pairs]
+    pooled = [np.asarray(pooled_ND) for pooled_ND in features.pooled]
+    for k, (weight, bias) in enumerate(zip(heads.dense_weights, heads.dense_biases, strict=True)):
+        pooled[k] = np.tanh(pooled[k] @ weight.numpy().T + bias.numpy())
+    pairs = zip(pooled, heads.weights, heads.biases, strict=True)
+    logits = [pooled_ND @ weight.numpy().T + bias.numpy() for pooled_ND, weight, bias in pairs]
     own = [] if features.logits_NV is None else [features.logits_NV]
     return [np.asarray(logits_NV, dtype=np.float64) for logits_NV in (*logits, *own)]
 

@@ -1,4 +1,4 @@
-"""Heads: a pooling without parameters, then one linear layer.
+"""Heads: a pooling without parameters, then one linear layer, with or without a dense one before it.
 
 A head sees the state after its stage: a feature map (B, C, H, W), or hidden states (B, T, C) with their
 mask (B, T). Axes: B batch, C channels, T tokens, D pooled features, V classes.
@@ -14,7 +14,9 @@ from torch.nn import functional
 from ttamer.profiles.registry import lookup
 
 State = tuple[Tensor, ...]
-POOL4_SIDE = 4  # Kaya et al., Shallow-Deep Networks (2019): internal classifiers pool to 4x4
+# Features of a grid: 4x4 cells, as Kaya et al., Shallow-Deep Networks (2019), pool to, of up to 256 channels.
+# On CIFAR-10 a grid in the middle of ResNet-20 is right for 14 to 17 images of 100 more than the mean alone.
+MOST_POOLED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,14 @@ class Pooling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadKind:
-    """A kind of head: what it reads (`image` or `text`) and how exit k of K pools."""
+    """A kind of head: what it reads (`image` or `text`) and how it pools a state of so many channels.
+
+    is_dense: whether a hidden layer with tanh comes between, as in BERT's own pooler.
+    """
 
     modality: str
-    pooling: Callable[[int, int], Pooling]
+    pooling: Callable[[int], Pooling]
+    is_dense: bool = False
 
 
 def global_average(state: State) -> Tensor:
@@ -38,9 +44,9 @@ def global_average(state: State) -> Tensor:
     return state[0].mean(dim=(2, 3))
 
 
-def grid_average(state: State) -> Tensor:
-    """The mean of every channel in each cell of a 4x4 grid."""
-    return functional.adaptive_avg_pool2d(state[0], POOL4_SIDE).flatten(1)
+def grid_average(state: State, side: int = 4) -> Tensor:
+    """The mean of every channel in each cell of a square grid."""
+    return functional.adaptive_avg_pool2d(state[0], side).flatten(1)
 
 
 def masked_mean(state: State) -> Tensor:
@@ -55,26 +61,30 @@ def first_token(state: State) -> Tensor:
     return state[0][:, 0]
 
 
-def _pool4(k: int, exits: int) -> Pooling:
-    # Deep maps are small and many-channelled already: a grid there costs sixteen times the weights for nothing.
-    return Pooling(grid_average, POOL4_SIDE**2) if k < exits // 2 else Pooling(global_average)
+def _pool4(channels: int) -> Pooling:
+    """The finest grid up to 4x4 that leaves at most MOST_POOLED features: many-channelled maps get a coarser one."""
+    side = next((side for side in (4, 2) if side * side * channels <= MOST_POOLED), 1)
+    return Pooling(lambda state: grid_average(state, side), side * side) if side > 1 else Pooling(global_average)
 
 
 HEADS = {
-    "cls": HeadKind(modality="text", pooling=lambda k, exits: Pooling(first_token)),
-    "gap": HeadKind(modality="image", pooling=lambda k, exits: Pooling(global_average)),
-    "mean": HeadKind(modality="text", pooling=lambda k, exits: Pooling(masked_mean)),
+    "cls": HeadKind(modality="text", pooling=lambda channels: Pooling(first_token)),
+    "gap": HeadKind(modality="image", pooling=lambda channels: Pooling(global_average)),
+    "mean": HeadKind(modality="text", pooling=lambda channels: Pooling(masked_mean)),
     "pool4": HeadKind(modality="image", pooling=_pool4),
+    "pooler": HeadKind(modality="text", pooling=lambda channels: Pooling(first_token), is_dense=True),
 }
 
 
 class Head(nn.Module):
-    """A pooling and a linear layer: state to logits (B, V)."""
+    """A pooling, for a dense head a hidden layer with tanh, and a linear layer: state to logits (B, V)."""
 
-    def __init__(self, pooling: Pooling, channels: int, classes: int) -> None:
+    def __init__(self, pooling: Pooling, channels: int, classes: int, *, is_dense: bool = False) -> None:
         super().__init__()
         self.pooling = pooling
-        self.linear = nn.Linear(pooling.cells * channels, classes)
+        features = pooling.cells * channels
+        self.dense = nn.Linear(features, features) if is_dense else None
+        self.linear = nn.Linear(features, classes)
 
     def pool(self, state: State) -> Tensor:
         """The pooled features (B, D)."""
@@ -82,7 +92,13 @@ class Head(nn.Module):
 
     def forward(self, state: State) -> Tensor:
         """The head's logits (B, V)."""
-        logits: Tensor = self.linear(self.pool(state))
+        return self.read(self.pool(state))
+
+    def read(self, pooled_BD: Tensor) -> Tensor:
+        """The head's logits (B, V) from its pooled features."""
+        if self.dense is not None:
+            pooled_BD = torch.tanh(self.dense(pooled_BD))
+        logits: Tensor = self.linear(pooled_BD)
         return logits
 
     @torch.no_grad()
@@ -91,12 +107,19 @@ class Head(nn.Module):
         self.linear.weight.copy_(weight)
         self.linear.bias.copy_(bias)
 
+    @torch.no_grad()
+    def set_dense(self, weight: Tensor, bias: Tensor) -> None:
+        """Take over the fitted parameters of the hidden layer, of shapes (D, D) and (D,)."""
+        assert self.dense is not None
+        self.dense.weight.copy_(weight)
+        self.dense.bias.copy_(bias)
+
 
 def make_heads(kind: str, widths: Sequence[int], classes: int, *, last: bool) -> list[Head]:
     """Heads for the exits of a backbone of these widths; `last` says whether the last exit gets one too.
 
     Raises InputError for an unknown kind.
     """
-    head, K = lookup(HEADS, kind, "head"), len(widths)
-    count = K if last else K - 1
-    return [Head(head.pooling(k, K), widths[k], classes) for k in range(count)]
+    head = lookup(HEADS, kind, "head")
+    fitted = widths if last else widths[:-1]
+    return [Head(head.pooling(width), width, classes, is_dense=head.is_dense) for width in fitted]

@@ -14,11 +14,12 @@ from torch.nn import functional
 from ttamer.exits.features import Array, Progress
 from ttamer.exits.threads import one_thread_if
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import Ints
+from ttamer.profiles.records import Floats, Ints
 
 EPOCHS, BATCH, LEARNING_RATE = 15, 256, 1e-2
 LEAST_STEPS = 600  # small data sets get more epochs: 15 would leave their heads under-confident
 SMALL_LAYER = 2**16  # parameters up to which a step takes well under a millisecond on one thread
+Wanted = Ints | Floats
 SMALLEST_STD = 1e-6  # a feature that never varies (a dead channel) is only centred
 
 
@@ -44,8 +45,8 @@ class _Group:
     def loss(self, rows: Tensor, wanted: Tensor) -> Tensor:
         """The sum over the heads of their mean cross-entropy on these rows."""
         logits_GBV = torch.baddbmm(self.bias_GV[:, None], self.x_GND[:, rows], self.weight_GDV)
-        repeated = wanted[rows].expand(len(self.places), -1)
-        return functional.cross_entropy(logits_GBV.flatten(0, 1), repeated.flatten()) * len(self.places)
+        repeated = torch.cat([wanted[rows]] * len(self.places))
+        return functional.cross_entropy(logits_GBV.flatten(0, 1), repeated) * len(self.places)
 
     def layers(self) -> dict[int, LinearLayer]:
         """The fitted layers by their place among the heads."""
@@ -54,24 +55,35 @@ class _Group:
         return {k: LinearLayer(weight_GVD[g].clone(), bias_GV[g].clone()) for g, k in enumerate(self.places)}
 
 
-def fit_linear_layers(
-    features: Sequence[Array], wanted_N: Ints, classes: int, *, seed: int, progress: Progress
-) -> list[LinearLayer]:
-    """One layer for each array (N, D), by cross-entropy on standardised features.
-
-    Adam, learning rate 1e-2 with cosine decay, batches of 256, 15 epochs but at least 600 steps. Deterministic for
-    a seed. Raises InputError if fewer than two classes are wanted.
-    """
-    if len(np.unique(wanted_N)) < 2:
+def require_classes(wanted: Wanted) -> None:
+    """Raise InputError if fewer than two classes are wanted."""
+    if len(np.unique(wanted if wanted.ndim == 1 else wanted.argmax(axis=1))) < 2:
         raise InputError(
             "the samples to fit on show one class only",
             remedy="give more samples to fit on, or fit to the target `label`",
         )
+
+
+def targets_of(wanted: Wanted) -> Tensor:
+    """What cross-entropy is taken against: classes (N,), or probabilities (N, V) in single precision."""
+    return torch.from_numpy(np.asarray(wanted, dtype=np.int64 if wanted.ndim == 1 else np.float32))
+
+
+def fit_linear_layers(
+    features: Sequence[Array], wanted: Wanted, classes: int, *, seed: int, progress: Progress
+) -> list[LinearLayer]:
+    """One layer for each array (N, D), by cross-entropy on standardised features.
+
+    wanted: classes (N,), or probabilities of the classes (N, V).
+    Adam, learning rate 1e-2 with cosine decay, batches of 256, 15 epochs but at least 600 steps. Deterministic for
+    a seed. Raises InputError if fewer than two classes are wanted.
+    """
+    require_classes(wanted)
     if not features:
         return []
     groups = _grouped(features, classes)
     with one_thread_if(max(group.weight_GDV.numel() for group in groups) < SMALL_LAYER):
-        _train(groups, torch.from_numpy(np.asarray(wanted_N, dtype=np.int64)), seed, progress)
+        _train(groups, targets_of(wanted), seed, progress)
     layers = {k: layer for group in groups for k, layer in group.layers().items()}
     return [layers[k] for k in range(len(features))]
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ from ttamer.exits.heads import Head
 from ttamer.exits.variants import apply_variant, compiled, converter
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import ModelSpec
+
+if TYPE_CHECKING:
+    from ttamer.exits.dense import DenseLayers
 
 State = tuple[Tensor, ...]
 
@@ -35,6 +39,10 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def classify(self, state: State) -> Tensor:
         """The backbone's own logits (B, V) from the state after the last stage."""
+
+    def pooler(self) -> "DenseLayers | None":
+        """Copies of the layers of its own classifier, for dense heads to start from; None if it is of another kind."""
+        return None
 
     @abstractmethod
     def example(self, batch: int, input_shape: tuple[int, ...], device: torch.device) -> State:
@@ -81,8 +89,8 @@ class Family:
 class StagedModel(nn.Module):
     """A backbone with a head on every exit, for inference.
 
-    `run_head` divides the logits by the exit's temperature (1 unless fitted), so its softmax is what exit
-    records hold; `run_whole` returns the backbone's logits untouched.
+    `run_head` divides the logits by the exit's temperature (1 unless fitted, and where the head's weights hold it), so
+    its softmax is what exit records hold; `run_whole` returns the backbone's logits untouched.
     """
 
     def __init__(self, spec: ModelSpec, backbone: Backbone, heads: Sequence[Head], device: torch.device) -> None:
@@ -122,7 +130,8 @@ class StagedModel(nn.Module):
     @torch.inference_mode()
     def run_head(self, k: int, state: State) -> Tensor:
         """Calibrated logits (B, V) of exit k, from the state after stage k."""
-        return self._logits_K[k](state) / self.temperature_K[k]
+        logits, temperature = self._logits_K[k](state), self.temperature_K[k]
+        return logits if temperature == 1 else logits / temperature
 
     @torch.inference_mode()
     def run_whole(self, state: State) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ttamer.exits.cascade import CascadeModel
 from ttamer.exits.datasets import open_source
 from ttamer.exits.evaluate import FittedPolicy
 from ttamer.exits.heads import State
@@ -18,6 +19,7 @@ from ttamer.exits.loading import load
 from ttamer.exits.preparation import Preparation, prepare, sized
 from ttamer.exits.runtime import ExitingModel
 from ttamer.exits.source import DataSource
+from ttamer.exits.staged import StagedModel
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.plan import PolicySpec
 from ttamer.profiles.records import ExitRecords, Ints
@@ -60,24 +62,36 @@ class ExitTrial:
 
 def prepare_trial(
     *,
-    model: Mapping[str, Any],
+    models: Sequence[Mapping[str, Any]],
     policy: Mapping[str, Any],
     data: str,
     samples: Sequence[int],
     resize: bool,
     device: str,
 ) -> ExitTrial:
-    """The trial of a model, by the arguments of `load`, under a policy as it stands in a plan.
+    """The trial of a model, or of several as a cascade, under a policy as it stands in a plan.
 
-    samples: numbers of the samples in the data source. Texts are padded to the length the model was measured at.
-    Raises InputError if the source cannot feed the model.
+    models: the arguments of `load` for each. samples: numbers of the samples in the data source. Texts are padded to
+    the length the model was measured at. Raises InputError if the source cannot feed the models, or not all alike.
     """
-    staged = load(**model, device=device)
+    members = [load(**model, device=device) for model in models]
     fitted = FittedPolicy.from_spec(PolicySpec.parse(policy, "the policy"))
     source, number_N = open_source(data), np.asarray(samples, dtype=np.int64)
-    preparation = prepare(staged, source, resize=resize)
-    inputs = _inputs(preparation, source, number_N, staged.spec.input_shape)
+    preparations = [prepare(member, source, resize=resize) for member in members]
+    shape = members[0].spec.input_shape
+    inputs, *others = [_inputs(preparation, source, number_N, shape) for preparation in preparations]
+    for member, other in zip(members[1:], others, strict=True):
+        _require_alike(members[0], inputs, member, other)
+    staged = members[0] if len(members) == 1 else CascadeModel(members)
     return ExitTrial(ExitingModel(staged, fitted.policy), number_N, tuple(part.to(device) for part in inputs))
+
+
+def _require_alike(first: StagedModel, inputs: State, other: StagedModel, its_inputs: State) -> None:
+    if any(one.shape != two.shape or not torch.equal(one, two) for one, two in zip(inputs, its_inputs, strict=True)):
+        raise InputError(
+            f"{first.spec.name!r} and {other.spec.name!r} read the same samples differently",
+            remedy="join models with the same tokenizer, or the same image size and normalisation",
+        )
 
 
 def _inputs(preparation: Preparation, source: DataSource, number_N: Ints, shape: tuple[int, ...]) -> State:

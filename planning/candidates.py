@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from ttamer.planning import fronts
 from ttamer.planning.exit_choice import OperatingPoint
 from ttamer.planning.published import Law, PublishedLaw, group_timeout_s, most_rps
 from ttamer.planning.service_times import Timings, samples_short, worst_verdict
@@ -244,17 +247,13 @@ def undominated(
     the objective. Of equals the first stays. resources: what counts besides, names of fields of which less is better.
     by_model: stages in which a model cannot stand in for another, as each has a fixed number of replicas.
     """
-    kept: dict[tuple[str, ...], list[Candidate]] = {}
-    merits = {id(candidate): _merit(candidate, resources) for candidate in candidates}
-    for candidate in sorted(candidates, key=lambda one: merits[id(one)]):  # whoever beats another comes first
-        merit = merits[id(candidate)]
+    rivals: dict[tuple[str, ...], list[int]] = {}
+    for place, candidate in enumerate(candidates):
         model = candidate.model if candidate.stage in by_model else ""
-        rivals = kept.setdefault((candidate.stage, candidate.pool, model), [])
-        if not any(all(this <= that for this, that in zip(merits[id(other)], merit, strict=True)) for other in rivals):
-            rivals.append(candidate)
-    order = {id(candidate): place for place, candidate in enumerate(candidates)}
-    best = (candidate for rivals in kept.values() for candidate in rivals)
-    return sorted(best, key=lambda candidate: order[id(candidate)])
+        rivals.setdefault((candidate.stage, candidate.pool, model), []).append(place)
+    merits = np.array([_merit(candidate, resources) for candidate in candidates])
+    kept = [places[best] for places in rivals.values() for best in fronts.undominated(merits[places]).tolist()]
+    return [candidates[place] for place in sorted(kept)]
 
 
 def _merit(candidate: Candidate, resources: Sequence[str]) -> tuple[float, ...]:

@@ -74,15 +74,17 @@ def _seen(policy: Policy, records: ExitRecords, costs: ExitCosts) -> Seen:
 
 def doubts(plan: Plan, profile: Profile) -> Iterator[tuple[str, str]]:
     """Where and in what a plan breaks its terms for exit policies, or states other evidence than the records give."""
-    vouched: dict[tuple[str, str], float] = {}
-    for group in plan.groups:
+    vouched: dict[tuple[str, ...], float] = {}
+    bounded = plan.service.mean_latency_s is not None or plan.service.risk is not None
+    for group in plan.groups if bounded else ():
         spec = plan.policies[group.policy]
         validation = read_records(profile, spec.model, "validation") if spec.chosen_on else None
         broken = [*_mean_doubts(plan, spec, profile, group.device, validation), *_risk_doubts(plan, spec, validation)]
         yield from ((group.policy, what) for what in broken)
         if spec.assurance is not None:
             left_open = 1 - spec.assurance.confidence
-            vouched[group.stage, group.model] = max(vouched.get((group.stage, group.model), 0.0), left_open)
+            key = (group.stage, group.model, group.device)
+            vouched[key] = max(vouched.get(key, 0.0), left_open)
     if sum(vouched.values()) > (1 - plan.service.confidence) * (1 + TOLERANCE):
         sure = 1 - sum(vouched.values())
         yield "guarantee", f"together they hold at {sure:.6g}, {plan.service.confidence:.6g} is asked for"

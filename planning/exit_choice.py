@@ -20,6 +20,7 @@ from ttamer.exits.evaluate import (
     refuse_overlap,
 )
 from ttamer.exits.policies import OFFERED, POLICIES
+from ttamer.exits.policies.cascade_index import CascadeIndex
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts
 from ttamer.planning.exit_terms import ExitTerms, whole_alone_s
@@ -67,6 +68,8 @@ def operating_points(
     they are too few for the guarantee asked for.
     """
     kinds = allowed_kinds(stage)
+    if len(profile.members(model)) > 1 and not stage.policies:
+        kinds = (*kinds, CascadeIndex.kind)
     if not has_records(profile, model) or not _heads_are_measured(profile, model, device):
         return _unrecorded(profile, model, choice, device, terms)
     calibration, validation = (read_records(profile, model, split) for split in ("calibration", "validation"))

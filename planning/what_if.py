@@ -7,9 +7,10 @@ from ttamer.planning.candidates import Server
 from ttamer.planning.feasibility import Feasibility, what_servers_depend_on
 from ttamer.planning.model_choice import ModelChoice, choose_models
 from ttamer.planning.planner import best_plan, feasibility_of, list_servers
+from ttamer.planning.problem import SolveLimits
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.profile import Profile
-from ttamer.profiles.service import Service
+from ttamer.profiles.service import TIME_LIMIT_S, Service
 
 Keep = Callable[[Server], bool]
 
@@ -42,7 +43,9 @@ class WhatIf:
         served = {server.stage for server in kept}
         if any(stage.name not in served for stage in service.stages):
             return None
-        return best_plan(service, self.profile, choices, kept, solver=self.solver)
+        # A plan that was asked for in a hurry is not to be explained in one.
+        limits = SolveLimits(time_s=max(service.time_limit_s, TIME_LIMIT_S), gap=service.gap)
+        return best_plan(service, self.profile, choices, kept, solver=self.solver, limits=limits)
 
     def _list(self, service: Service) -> tuple[Sequence[ModelChoice], Sequence[Server]]:
         key = what_servers_depend_on(service)

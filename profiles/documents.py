@@ -117,10 +117,16 @@ def write_table(path: Path, table: pa.Table, header: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: pq.write_table(stamped, file, compression="zstd"))
 
 
+def load_table(path: Path) -> pa.Table:
+    """The table in a Parquet file. Raises OSError or ArrowException if it cannot be read."""
+    with pq.ParquetFile(path) as file:  # read_table of pyarrow imports pandas, a third of a second
+        return file.read()
+
+
 def read_table(path: Path, format: str, version: int) -> tuple[pa.Table, dict[str, Any]]:
     """A Parquet table and its header, the envelope checked. Raises DocumentError as `read_yaml` does."""
     try:
-        table = pq.read_table(path)
+        table = load_table(path)
     except FileNotFoundError:
         raise DocumentError(f"{path} does not exist", remedy="check the path") from None
     except (OSError, pa.ArrowException) as error:

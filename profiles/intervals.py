@@ -95,7 +95,7 @@ def paired_difference_interval(lost: int, won: int, trials: int, z: float = Z_95
 
     >>> low, high = paired_difference_interval(3, 10, 300)
     >>> round(low, 4), round(high, 4)
-    (-0.0483, 0.0019)
+    (-0.0473, 0.001)
     """
     if trials < 1 or lost < 0 or won < 0 or lost + won > trials:
         raise InputError(f"{lost} lost and {won} won of {trials} trials have no difference")

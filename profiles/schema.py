@@ -35,7 +35,9 @@ def _first_problem(error: ValidationError, document: type[BaseModel], path: Path
     if first["type"] == "extra_forbidden":
         known = sorted(_all_keys(document))
         close = get_close_matches(str(first["loc"][-1]), known, n=1)
-        return DocumentError(f"{path}: unknown key {where!r}", remedy=f"did you mean {close[0]!r}?" if close else "")
+        known_here = f"known: {', '.join(document.model_fields)}" if len(first["loc"]) == 1 else ""
+        remedy = f"did you mean {close[0]!r}?" if close else known_here
+        return DocumentError(f"{path}: unknown key {where!r}", remedy=remedy)
     if first["type"] == "missing":
         return DocumentError(f"{path}: {where!r} is missing", remedy="add it or write the document anew")
     seen = first["input"] if not isinstance(first["input"], (dict, list)) else "..."

@@ -86,6 +86,7 @@ class ServiceFile(Document):
         refuse_twice([stage.name for stage in named], "stages", source)
         refuse_twice([pool.name for pool in self.pools], "pools", source)
         self._refuse_beside_pools(source)
+        self._refuse_strange_pools(source)
         content: dict[str, Any] = {
             "slo_s": parse_duration_s(str(self.slo), f"{source}: slo"),
             "rate_rps": parse_rate_rps(str(self.rate), f"{source}: rate"),
@@ -119,6 +120,17 @@ class ServiceFile(Document):
             raise DocumentError(
                 f"{source}: {twice[0]} and pools are given", remedy="write it into the pools, each has its own"
             )
+
+    def _refuse_strange_pools(self, source: str) -> None:
+        """Raise DocumentError on a running group that does not say in which of the pools, or names another one."""
+        known = [pool.name for pool in self.pools]
+        written = self.current if not isinstance(self.current, str) else ()
+        for place, one in enumerate(written):
+            if known and one.pool not in known and (one.pool or len(known) > 1):
+                raise DocumentError(
+                    f"{source}: current.{place}: {one.model!r} runs in no known pool {one.pool!r}",
+                    remedy=f"name its pool: {', '.join(known)}",
+                )
 
 
 def read_service_content(path: Path) -> dict[str, Any]:

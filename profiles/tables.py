@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ttamer.profiles.documents import load_table
 from ttamer.profiles.errors import DocumentError
 
 Rows = Iterator[tuple[int, Sequence[Any]]]
@@ -62,7 +62,7 @@ def _csv(path: Path, example: str) -> tuple[list[str], Rows]:
 
 def _parquet(path: Path) -> tuple[list[str], Rows]:
     try:
-        table = pq.read_table(path)
+        table = load_table(path)
     except FileNotFoundError:
         raise DocumentError(f"{path} does not exist", remedy="check the path") from None
     except (OSError, pa.ArrowException) as error:

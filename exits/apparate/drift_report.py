@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from ttamer.exits.apparate.controller import Served
+from ttamer.exits.apparate.latency import RampLatency
+from ttamer.exits.apparate.placement import utilities
 from ttamer.exits.apparate.servings import Ground, Rules, Serving, feasible_ramps, means_over
 from ttamer.profiles.documents import envelope, write_table
 from ttamer.profiles.provenance import Provenance
@@ -133,13 +135,19 @@ def _windows(batches: Sequence[Served]) -> Iterator[Window]:
         )
 
 
-def write_batches(path: Path, servings: Sequence[Serving], report: DriftReport, provenance: Provenance) -> None:
-    """Write every batch of every way to serve as Parquet, a row a batch, the report's settings in the header."""
+def write_batches(
+    path: Path, servings: Sequence[Serving], report: DriftReport, latency: RampLatency, provenance: Provenance
+) -> None:
+    """Write every batch of every way to serve as Parquet, a row a batch, the report's settings in the header.
+
+    utility_s: of each ramp, what it saves against the next less what it costs who passes, a mean per sample.
+    """
     rows: list[dict[str, Any]] = [
         {
             "way": one.name, "semantics": one.semantics.value, "batch": number, "samples": served.samples,
             "ramps": list(served.ramps), "thresholds": list(served.thresholds), "agreement": served.agreement,
             "cut_pct": served.cut_pct, "exit_share": list(served.exit_share),
+            "utility_s": utilities(served.ramps, served.exit_share, latency),
         }
         for one in servings
         for number, served in enumerate(one.replay.batches, 1)
@@ -151,5 +159,5 @@ def write_batches(path: Path, servings: Sequence[Serving], report: DriftReport, 
 SCHEMA = pa.schema({
     "way": pa.string(), "semantics": pa.string(), "batch": pa.int32(), "samples": pa.int32(),
     "ramps": pa.list_(pa.int16()), "thresholds": pa.list_(pa.float64()), "agreement": pa.float64(),
-    "cut_pct": pa.float64(), "exit_share": pa.list_(pa.float64()),
+    "cut_pct": pa.float64(), "exit_share": pa.list_(pa.float64()), "utility_s": pa.list_(pa.float64()),
 })  # fmt: skip

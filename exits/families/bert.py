@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ttamer.exits.catalog import BERT_SHAPES, Entry
+from ttamer.exits.dense import DenseLayers
 from ttamer.exits.heads import State, first_token, masked_mean
 from ttamer.exits.staged import Backbone, Family
 from ttamer.exits.torchvision_import import transformers
@@ -53,6 +54,14 @@ class TextBackbone(Backbone):
         logits: Tensor = self.classifier(state)
         return logits
 
+    def pooler(self) -> DenseLayers | None:
+        """Copies of BERT's pooler and classifier; None for another kind of classifier."""
+        own = self.classifier
+        if not isinstance(own, PooledClassifier) or not isinstance(own.activation, nn.Tanh):
+            return None
+        parameters = (own.dense.weight, own.dense.bias, own.linear.weight, own.linear.bias)
+        return DenseLayers(*(parameter.detach().cpu().clone() for parameter in parameters))
+
     def example(self, batch: int, input_shape: tuple[int, ...], device: torch.device) -> State:
         """Random tokens without padding."""
         shape = (batch, *input_shape)
@@ -63,7 +72,7 @@ class TextBackbone(Backbone):
 class PooledClassifier(nn.Module):
     """First token, dense layer, activation, linear: how BERT (tanh) and DistilBERT (ReLU) classify."""
 
-    def __init__(self, dense: nn.Module, activation: nn.Module, linear: nn.Module) -> None:
+    def __init__(self, dense: nn.Linear, activation: nn.Module, linear: nn.Linear) -> None:
         super().__init__()
         self.dense, self.activation, self.linear = dense, activation, linear
 

@@ -28,7 +28,7 @@ class Backlog:
         if not waiting:
             self.asked_rps = 0.0
             return 0.0
-        ready_rps, wished_rps = self._capacity_rps(seen.running), self._capacity_rps(seen.wished)
+        ready_rps, wished_rps = self.capacity_rps(seen.running), self.capacity_rps(seen.wished)
         if wished_rps <= max(ready_rps, rate_rps):
             grows_s = max(self._load_times(seen.wished), default=0.0) + seen.interval_s
             growth = max(0.0, seen.rate_rps - ready_rps) * grows_s
@@ -43,7 +43,7 @@ class Backlog:
             usual[setting.stage] = usual.get(setting.stage, 0) + 2 * setting.batch * setting.replicas
         return max(0, *(waiting - usual.get(stage, 0) for stage, waiting in seen.waiting.items()), 0)
 
-    def _capacity_rps(self, configuration: Configuration) -> float:
+    def capacity_rps(self, configuration: Configuration) -> float:
         """What the stage with the least capacity answers, replicas busy all the time."""
         total = dict.fromkeys(self.catalog.stages, 0.0)
         for setting in configuration:

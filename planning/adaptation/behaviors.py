@@ -32,11 +32,15 @@ SAMPLES = 200  # of an imported law: its p99 is then the second largest
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProfileBook:
-    """Behaviors from a profile: policies by name in settings, test records by model. kept: what was looked up."""
+    """Behaviors from a profile: policies by name in settings, test records by model.
+
+    releases: early exits answer but compute on. kept: what was looked up.
+    """
 
     profile: Profile
-    policies: Mapping[str, PolicySpec]
+    policies: dict[str, PolicySpec]
     records: Mapping[str, ExitRecords] = field(default_factory=dict)
+    releases: bool = False
     kept: dict[tuple[str, str, str, int], Behavior] = field(default_factory=dict)
 
     def behavior(self, setting: Setting) -> Behavior:
@@ -64,7 +68,8 @@ class ProfileBook:
                 if (point.key.model, point.key.device, point.key.cores) == (model, setting.device, setting.cores)
             )
         return Behavior(
-            curve=curve, answers=self._answers(fitted, seen), accuracy=self._accuracy(model), load_s=load_s
+            curve=curve, answers=self._answers(fitted, seen), accuracy=self._accuracy(model), load_s=load_s,
+            releases=self.releases,
         )  # fmt: skip
 
     def _measured(self, setting: Setting, fitted: FittedPolicy, seen: ExitRecords | None) -> Curve | ExitCurves:

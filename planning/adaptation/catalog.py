@@ -3,7 +3,7 @@
 The published controllers know whole models only; ours plans on the candidates themselves, exits included.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,7 +82,7 @@ class Catalog:
         return tuple(self._offer(server) for server in self.servers if server.point.paths is None)
 
     @cached_property
-    def policies(self) -> Mapping[str, PolicySpec]:
+    def policies(self) -> dict[str, PolicySpec]:
         """Every exit policy by its name in settings."""
         return {server.point.name: server.point.spec for server in self.servers}
 

@@ -13,10 +13,11 @@ from ttamer.planning.adaptation.catalog import Catalog
 from ttamer.planning.adaptation.controllers.protocol import Kind, Setup
 from ttamer.planning.adaptation.predictors import PREDICTORS
 from ttamer.planning.adaptation.predictors.protocol import Learner, Predictor, Training
-from ttamer.planning.simulation.adaptive import AdaptiveRun, Book, Delays, Traffic
+from ttamer.planning.simulation.adaptive import AdaptiveRun, Book, Change, Configuration, Delays, Traffic
 from ttamer.planning.simulation.discipline import PLAIN, Discipline
 from ttamer.planning.simulation.running import run_adaptive
 from ttamer.profiles.documents import envelope, write_table
+from ttamer.profiles.errors import InfeasibleError
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.records import Floats
 from ttamer.profiles.registry import lookup
@@ -70,6 +71,7 @@ class Trial:
     predictor: str
     interval_s: float
     run: AdaptiveRun
+    start: Configuration
     expected: Sequence[tuple[float, float]]
     quantile: float
 
@@ -78,19 +80,43 @@ class Trial:
         """Cores paid for on average."""
         return self.run.core_seconds / self.run.duration_s
 
+    @property
+    def changes(self) -> list[Change]:
+        """The changes of what runs; how long a batch may wait is no change."""
+        found, before = [], in_short(self.start)
+        for change in self.run.changes:
+            now = in_short(change.wished)
+            if now != before:
+                found.append(change)
+            before = now
+        return found
+
     def row(self) -> dict[str, object]:
         """What the run comes to."""
         run = self.run
         return {
             "controller": self.controller, "predictor": self.predictor, "interval_s": self.interval_s,
             "requests": len(run.arrival_s_N), "misses": run.misses, "drops": run.drops, "accuracy": run.accuracy,
-            "core_seconds": run.core_seconds, "mean_cores": self.mean_cores, "changes": len(run.changes),
+            "core_seconds": run.core_seconds, "mean_cores": self.mean_cores, "changes": len(self.changes),
             "latency_s": run.latency_s(self.quantile),
         }  # fmt: skip
 
 
-def trial(name: str, kind: Kind, scene: Scene, setup: Setup, choices: Choices | None = None) -> Trial:
-    """What a controller makes of the scene.
+def in_short(configuration: Configuration) -> tuple[str, ...]:
+    """A configuration in words, a group each."""
+    return tuple(
+        f"{one.policy} x {one.replicas} on {one.cores} {'core' if one.cores == 1 else 'cores'}"
+        + (f", batches of {one.batch}" if one.batch > 1 else "")
+        + (f", {100 * one.share:.0f} % of the load" if one.share < 1 else "")
+        for one in configuration
+    )
+
+
+def trial(
+    name: str, kind: Kind, scene: Scene, setup: Setup, choices: Choices | None = None,
+    on_progress: Callable[[float, float], object] | None = None,
+) -> Trial:  # fmt: skip
+    """What a controller makes of the scene. on_progress is told how many seconds of how many are done.
 
     Raises InfeasibleError if it finds nothing to begin with, InputError on an unknown predictor.
     """
@@ -105,12 +131,40 @@ def trial(name: str, kind: Kind, scene: Scene, setup: Setup, choices: Choices | 
     )  # fmt: skip
     run = run_adaptive(
         start, controller, scene.book, scene.traffic, slo_s=scene.catalog.service.slo_s, delays=delays,
-        discipline=scene.discipline, clock=scene.clock, routing=scene.routing, seed=scene.seed,
+        discipline=scene.discipline, clock=scene.clock, routing=scene.routing, seed=scene.seed, on_progress=on_progress,
     )  # fmt: skip
     return Trial(
-        controller=name, predictor=predictor, interval_s=controller.interval_s, run=run,
+        controller=name, predictor=predictor, interval_s=controller.interval_s, run=run, start=start,
         expected=tuple(controller.expected), quantile=scene.catalog.service.quantile,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A controller that found nothing to begin with, and why."""
+
+    controller: str
+    reason: str
+
+
+def compare(
+    kinds: Mapping[str, Kind], scene: Scene, setup: Setup, choices: Choices | None = None,
+    on_progress: Callable[[int, int, str], object] | None = None,
+) -> tuple[list[Trial], list[Refusal]]:  # fmt: skip
+    """Every controller on the same scene, and those that found nothing to begin with.
+
+    on_progress is told how many of how many are done, and which comes next.
+    """
+    trials: list[Trial] = []
+    refusals: list[Refusal] = []
+    for done, (name, kind) in enumerate(kinds.items()):
+        if on_progress:
+            on_progress(done, len(kinds), name)
+        try:
+            trials.append(trial(name, kind, scene, setup, choices))
+        except InfeasibleError as error:
+            refusals.append(Refusal(controller=name, reason=error.message))
+    return trials, refusals
 
 
 def _controller(kind: Kind, scene: Scene, setup: Setup, choices: Choices) -> tuple[Adapting, str]:
@@ -133,7 +187,9 @@ def predictor_for(kind: Kind, scene: Scene, choices: Choices, smooth_s: int) -> 
     level = kind.level if choices.level is None else choices.level
     past_T = smoothed(scene.past_rps_T, smooth_s)
     learn = scene.learn(name) if scene.learn else None
-    return name, make(Training(load_rps_T=past_T, horizon_s=kind.horizon_s, level=level, learn=learn))
+    return name, make(
+        Training(load_rps_T=past_T, horizon_s=kind.horizon_s, level=level, learn=learn, averaged_s=smooth_s)
+    )
 
 
 ENOUGH_PAST_S = 3600  # seconds: less is too little to learn quantiles or networks from

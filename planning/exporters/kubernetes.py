@@ -153,7 +153,7 @@ def _environment(group: Group) -> Mapping[str, str]:
     return {"OMP_NUM_THREADS": str(group.cores), **KEEP_MEMORY}
 
 
-def _placed(group: Group, service: Service) -> Mapping[str, Any]:
+def _placed(group: Group, service: Service) -> dict[str, Any]:
     """Nodes of the group's pool, where its device alone does not tell them: another pool has the same."""
     alike = [pool for pool in service.pools if pool.device == group.device]
     return {"nodeSelector": {POOL: _label(group.pool)}} if len(alike) > 1 else {}

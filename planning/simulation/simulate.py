@@ -221,7 +221,7 @@ def _checks(
         share_check("drops", [np.isinf(sojourn_s_N) for sojourn_s_N in sojourn_s_R], quantile),
         accuracy_check(promise.accuracy_low, _accuracy(plan, records, stages)),
         utilization_check(promise.utilization, [one.busy_GW[busiest] for one in done]),
-        cost_check(promise.cores * duration_s, _cores(plan) * duration_s),
+        cost_check((promise.cores + promise.devices) * duration_s, _cores(plan) * duration_s),
     )
 
 

@@ -140,7 +140,12 @@ def test_a_profile_may_be_named_by_its_folder(here: Path) -> None:
 def test_the_same_profile_command_measures_nothing_again(pipeline: Pipeline, here: Path) -> None:
     dry = ttamer(*PROFILE, "--dry-run")
     assert dry.exit_code == 0
-    assert dry.stdout == f"0 points to measure, {BATCHES * PARTS} finished, about 0 s\n"
+    first, budget, *table = dry.stdout.splitlines()
+    assert first == f"0 points to measure, {BATCHES * PARTS} finished, about 0 s"
+    assert budget == "Budget 'quick': 2 processes visit each point"
+    assert [line.split() for line in table[2:]] == [
+        ["resnet20", "1", str(batch), "0", "0", str(PARTS)] for batch in (1, 2)
+    ]
     before = read_profile(LOCAL).latency
     done = ttamer(*PROFILE)
     assert done.exit_code == 0
@@ -159,7 +164,14 @@ def test_a_plan_on_disturbed_timings_says_how_to_measure_them_again(here: Path) 
     profile = read_profile(LOCAL)
     disturbed = tuple(replace(point, verdict="contended") for point in profile.latency)
     write_profile(LOCAL, replace(profile, latency=disturbed))
-    done = ttamer(*PLAN)
+    refused = ttamer(*PLAN)
+    assert refused.exit_code == 5
+    assert refused.stderr == (
+        "ttamer: all timings of resnet20 were disturbed (contended): they say more of this machine's other work than "
+        "of the models\n  try: when it is quiet: ttamer profile resnet20 --remeasure contended; or plan on them with "
+        "--allow-contended\n"
+    )
+    done = ttamer(*PLAN, "--allow-contended")
     assert done.exit_code == 0
     assert (
         "Note: timings of resnet20 are contended, and the promised latency is as good as they are; "

@@ -13,7 +13,7 @@ from ttamer.exits.evaluate import FittedPolicy, fit_candidates
 from ttamer.exits.guarantee import Guarantee, Risk, certified, failures_of, is_refuted
 from ttamer.exits.policies.threshold import ConfidenceThreshold
 from ttamer.profiles.errors import InfeasibleError
-from ttamer.profiles.intervals import proportion_bound
+from ttamer.profiles.intervals import paired_difference_interval, proportion_bound
 from ttamer.profiles.records import ExitRecords, Ints
 
 CROWD = plausible_records(5, 20_000)
@@ -41,6 +41,16 @@ def test_the_exact_bound_covers_the_true_risk_as_often_as_stated() -> None:
         failures = rng.binomial(400, risk, 500)
         covered = np.mean([proportion_bound(int(count), 400, CONFIDENCE) >= risk for count in failures])
         assert covered >= CONFIDENCE - 2 * math.sqrt(CONFIDENCE * (1 - CONFIDENCE) / 500)
+
+
+@pytest.mark.parametrize("share", [(0.005, 0.005), (0.02, 0.01), (0.1, 0.3)])
+@pytest.mark.parametrize("samples", [100, 300, 3000])
+def test_the_paired_interval_covers_the_true_difference(share: tuple[float, float], samples: int) -> None:
+    lost, won = share
+    counts = np.random.default_rng(0).multinomial(samples, [lost, won, 1 - lost - won], 2000)
+    intervals = [paired_difference_interval(int(one), int(other), samples) for one, other, _ in counts]
+    covered = np.mean([low <= lost - won <= high for low, high in intervals])
+    assert covered >= 0.95 - 2 * math.sqrt(0.95 * 0.05 / 2000) - 0.01  # the interval is approximate
 
 
 @pytest.mark.parametrize("risk", [Risk.DISAGREEMENT, Risk.HARM])

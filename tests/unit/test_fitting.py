@@ -134,6 +134,22 @@ def test_images_of_another_size_name_both_sizes_and_the_remedy() -> None:
     assert fit_heads(load("resnet20", input_shape=SHAPE, classes=2), source, resize=True).accuracy
 
 
+def test_heads_that_imitate_the_backbones_doubts_state_them(digits: DataSource, weights: str) -> None:
+    model = load("resnet20", weights=weights, input_shape=SHAPE)
+    soft = fit_heads(model, digits, target="soft-teacher")
+    assert soft.heads.target == "soft-teacher"
+    assert soft.records["test"].accuracy_K()[7] > 0.7
+    assert soft.records["test"].agrees_NK().mean(axis=0)[7] > 0.8
+
+
+def test_calibration_is_told_by_three_measures_before_and_after(result: FitResult) -> None:
+    for fitted in result.calibration:
+        assert 0 <= fitted.before.ece <= 1
+        assert 0 <= fitted.before.brier <= 2
+        assert fitted.before.nll > 0
+    assert sum(one.after.nll for one in result.calibration) < sum(one.before.nll for one in result.calibration)
+
+
 def test_an_unknown_target_is_refused(digits: DataSource) -> None:
     with pytest.raises(InputError, match="unknown target 'labels'"):
         fit_heads(load("resnet20", input_shape=SHAPE), digits, target="labels")

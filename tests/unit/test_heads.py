@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from ttamer.exits.checkpoints import FittedHeads, backbone_digest, read_heads, write_heads
+from ttamer.exits.dense import fit_dense_layers
+from ttamer.exits.features import Features
+from ttamer.exits.fitting import exit_logits
 from ttamer.exits.heads import HEADS, Head, first_token, global_average, grid_average, make_heads, masked_mean
 from ttamer.exits.loading import load
 from ttamer.exits.staged import StagedModel
@@ -32,11 +36,53 @@ def test_gap_is_the_mean_of_each_channel() -> None:
     assert torch.allclose(global_average((x,)), x.flatten(2).mean(dim=2))
 
 
-def test_pool4_keeps_a_grid_in_the_first_half_of_the_blocks_only() -> None:
-    heads = make_heads("pool4", [16, 16, 32, 32], 10, last=False)
-    assert [head.linear.in_features for head in heads] == [16 * 16, 16 * 16, 32]
+def test_pool4_keeps_as_fine_a_grid_as_the_channels_allow() -> None:
+    heads = make_heads("pool4", [16, 256, 512, 2048, 16], 10, last=False)
+    assert [head.linear.in_features for head in heads] == [16 * 16, 256 * 16, 512 * 4, 2048]
     x = torch.randn(2, 16, 8, 8)
     assert torch.allclose(grid_average((x,))[:, 0], x[:, 0, :2, :2].mean(dim=(1, 2)), atol=1e-6)
+
+
+def test_a_pooler_head_is_dense_tanh_and_linear_and_comes_back_from_its_file(tmp_path: Path) -> None:
+    model = load("bert-tiny", input_shape=(6,), head="pooler")
+    rng = np.random.default_rng(0)
+    features = [rng.normal(size=(600, 128)) for _ in model.heads]
+    wanted_N = (np.abs(features[0][:, 0]) > 0.7).astype(np.int64)  # no linear layer tells these apart
+    (layers,) = fit_dense_layers(features, wanted_N, 2, seed=0, progress=lambda what, share: None)
+    heads = _fitted(
+        model, weights=(layers.weight_VD,), biases=(layers.bias_V,),
+        dense_weights=(layers.dense_weight_DD,), dense_biases=(layers.dense_bias_D,),
+    )  # fmt: skip
+    write_heads(tmp_path / "heads.safetensors", heads)
+    loaded = load("bert-tiny", input_shape=(6,), head="pooler", heads_file=str(tmp_path / "heads.safetensors"))
+    head = loaded.heads[0]
+    assert isinstance(head, Head)
+    logits = head.read(torch.from_numpy(features[0]).float())
+    assert (logits.argmax(dim=1).numpy() == wanted_N).mean() > 0.9
+    raw, *_ = exit_logits(heads, Features(np.arange(600), tuple(features), None))
+    assert torch.allclose(torch.from_numpy(raw).float() / heads.temperature_K[0], logits, atol=1e-4)
+
+
+def test_dense_heads_start_from_the_backbones_own_pooler() -> None:
+    model = load("bert-tiny", input_shape=(6,), head="pooler")
+    start = model.backbone.pooler()
+    assert start is not None
+    assert start.dense_weight_DD.shape == (128, 128)
+    x_ND, target_N = np.random.default_rng(1).normal(size=(64, 128)), np.arange(64) % 2
+    one, other = (
+        fit_dense_layers([x_ND], target_N, 2, seed=0, progress=lambda what, share: None, start=begin)[0]
+        for begin in (start, None)
+    )
+    near, far = ((layers.dense_weight_DD - start.dense_weight_DD).norm() for layers in (one, other))
+    assert near < 0.8 * far
+
+
+def test_heads_of_other_features_are_to_be_fitted_again(tmp_path: Path) -> None:
+    model = load("resnet20", head="pool4", **SMALL)
+    heads = _fitted(model, weights=tuple(torch.zeros(3, 7) for _ in range(8)))
+    write_heads(tmp_path / "heads.safetensors", heads)
+    with pytest.raises(InputError, match=r"read 7 features, those of this version 256 \(fit them again"):
+        load("resnet20", heads_file=str(tmp_path / "heads.safetensors"), **SMALL)
 
 
 def test_the_masked_mean_ignores_padding() -> None:

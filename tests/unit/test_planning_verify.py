@@ -71,3 +71,24 @@ def test_a_plan_for_another_profile_is_refused() -> None:
         verify(PLAN, other)
     with pytest.raises(DocumentError, match="in lacking"):
         verify(PLAN, make_profile(MODELS[:1]))
+
+
+def test_an_answer_within_the_gap_is_sound_and_one_beyond_it_is_not() -> None:
+    near = plan_service(PLAN.service.model_copy(update={"gap": 0.2}), PROFILE, solver="highs")
+    assert verify(near, PROFILE) == []
+    for bound, is_sound in ((1.19 * near.solve.objective, True), (1.21 * near.solve.objective, False)):
+        claimed = near.model_copy(update={"solve": near.solve.model_copy(update={"bound": bound})})
+        assert (verify(claimed, PROFILE) == []) is is_sound
+
+
+def test_what_is_fixed_of_a_stage_is_verified() -> None:
+    (stage,) = PLAN.service.stages
+    fixed = with_service(stages=(stage.model_copy(update={"replicas": 7}),))
+    assert any("7 are fixed" in str(violation) for violation in verify(fixed, PROFILE))
+    few = with_service(limits=Limits(cores=3, stage_replicas=1))
+    assert any("replica limit of serve" in str(violation) for violation in verify(few, PROFILE))
+
+
+def test_the_network_takes_its_part_of_the_slo() -> None:
+    late = with_service(network_s=0.19)
+    assert any("less 0.19 s of the network" in str(violation) for violation in verify(late, PROFILE))

@@ -23,6 +23,10 @@ from ttamer.profiles.service_parts import FileBaseAllocation, FileLimits, FileNe
 ROOT = Path(__file__).resolve().parents[2]
 
 
+TWO_POOLS = [{"name": "a", "core_hour": 1}, {"name": "b", "core_hour": 1}]
+RUNNING = {"stage": "serve", "model": "m", "policy": "p", "cores": 1, "batch": 1, "replicas": 1}
+
+
 def service(**content: Any) -> Service:
     return ServiceFile.parse({"slo": "200ms", "rate": "20rps"} | content, "service.yaml").to_service("service.yaml")
 
@@ -73,6 +77,8 @@ def test_quantities_are_read_with_their_units() -> None:
         ({"pools": [{"name": "a", "core_hour": 1}], "limits": {"cores": 3}}, "limits.cores and pools are given"),
         ({"pools": [{"name": "a", "corehour": 1}]}, "unknown key 'pools.0.corehour'"),
         ({"pools": [{"name": "a=b", "core_hour": 1}]}, "pools.0.name = 'a=b'"),
+        ({"pools": TWO_POOLS, "current": [RUNNING]}, "current.0: 'm' runs in no known pool ''"),
+        ({"pools": TWO_POOLS, "current": [RUNNING | {"pool": "c"}]}, "current.0: 'm' runs in no known pool 'c'"),
         ({"stages": [{"base_allocation": {"threshold": 5}}]}, "stages.serve.base_allocation.threshold '5' has no unit"),
         ({"stages": [{"base_allocation": {"treshold": "5rps"}}]}, "unknown key 'stages.0.base_allocation.treshold'"),
     ],
@@ -174,7 +180,8 @@ fleets = st.lists(
 def test_what_is_shown_is_a_file_that_asks_for_the_same_service(asked: Service, fleet: list[Pool]) -> None:
     if fleet:
         without = {"prices": Prices(), "limits": asked.limits.model_copy(update={"cores": None})}
-        asked = asked.model_copy(update=without | {"pools": tuple(fleet)})
+        current = tuple(one.model_copy(update={"pool": fleet[0].name}) for one in asked.current)
+        asked = asked.model_copy(update=without | {"pools": tuple(fleet), "current": current})
     content = to_content(asked)
     assert ServiceFile.parse(content, "shown").to_service("shown") == asked
 

@@ -18,6 +18,7 @@ INTERVAL_S = 2.0
 LEVEL = 0.9  # of forecasts: one in ten may fall short, for a queue forgives what a plan does not
 PATIENCE = 30  # decisions: a minute
 DWELL_S = 120.0  # for which a choice of models is thought to last
+ENOUGH = 0.8  # of what is being loaded, busy all the time, carries the load until it is there
 LEAST_RPS = 0.1  # planned for where nothing comes
 
 
@@ -33,7 +34,10 @@ def rule(setup: Setup) -> Rule:
     def choose(rate_rps: float, seen: Observation) -> Configuration | None:
         left_s = left_of_slo(slo_s, seen)
         factor = caution.factor_after(seen)
-        wanted_rps = factor * rate_rps + backlog.more_rps(rate_rps, seen)
+        more_rps = backlog.more_rps(rate_rps, seen)
+        if is_loading(seen) and factor * rate_rps <= ENOUGH * backlog.capacity_rps(seen.wished):
+            return None  # another wish would load anew what is nearly there
+        wanted_rps = factor * rate_rps + more_rps
         load_rps = on_grid(max(LEAST_RPS, wanted_rps), upwards=True)
         best = planner.served(load_rps, left_s)
         if best is None or not seen.wished:
@@ -48,6 +52,21 @@ def rule(setup: Setup) -> Rule:
         return found.configuration
 
     return choose
+
+
+def is_loading(seen: Observation) -> bool:
+    """Whether replicas that were asked for are not there yet."""
+    ready = _replicas(seen.running)
+    return any(count > ready.get(key, 0) for key, count in _replicas(seen.wished).items())
+
+
+def _replicas(configuration: Configuration) -> dict[tuple[str, str, int], int]:
+    """Replicas by stage, policy and cores."""
+    found: dict[tuple[str, str, int], int] = {}
+    for one in configuration:
+        key = (one.stage, one.policy, one.cores)
+        found[key] = found.get(key, 0) + one.replicas
+    return found
 
 
 def loading_core_s(new: Configuration, old: Configuration, load_s: Mapping[tuple[str, str], float]) -> float:

@@ -40,6 +40,7 @@ class Training:
     """What a predictor may learn from.
 
     load_rps_T: past load, empty if there is none. horizon_s: seconds ahead whose highest load is asked for.
+    averaged_s: seconds that each value of the load is a mean of.
     level: the share of cases in which the load may not exceed a prediction by quantile.
     learn: trains a network, None where none may be trained. Raises InputError on a load below zero or no horizon.
     """
@@ -48,6 +49,7 @@ class Training:
     horizon_s: int = 20
     level: float = 0.5
     learn: Learner | None = None
+    averaged_s: int = 1
 
     def __post_init__(self) -> None:
         if self.load_rps_T.ndim != 1 or not (self.load_rps_T >= 0).all():
