@@ -3,13 +3,14 @@
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from ttamer.profiles.errors import Interrupted, TtamerError
 
+T = TypeVar("T", bound=Callable[..., None])
 DEFAULT = "(default)"  # the name of what a group runs by itself; nobody types it
 
 
@@ -43,7 +44,20 @@ class _Unnamed(typer.Context):
         return super().command_path.rstrip()
 
 
-class DefaultCommand(TyperCommand):
+class Command(TyperCommand):
+    """A command whose help leaves room for words: flags need no type, and many options fall into panels."""
+
+    def __init__(self, *arguments: Any, **fields: Any) -> None:
+        super().__init__(*arguments, **fields)
+        panels = getattr(inspect.unwrap(self.callback), "panels", {}) if self.callback else {}
+        for param in self.params:
+            if getattr(param, "is_flag", False):
+                param.metavar = " "
+            if param.name in panels and isinstance(param, TyperOption):
+                param.rich_help_panel = panels[param.name]
+
+
+class DefaultCommand(Command):
     """The command that a group runs when no other one is named."""
 
     context_class = _Unnamed
@@ -67,7 +81,17 @@ def paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(docstring).split("\n\n"))
 
 
+def panels(**titles: str) -> Callable[[T], T]:
+    """A decorator that says in which panel of the help an option stands, by the option's name."""
+
+    def remember(run: T) -> T:
+        run.panels = titles  # type: ignore[attr-defined]
+        return run
+
+    return remember
+
+
 def add(app: typer.Typer, name: str, run: Callable[..., None]) -> None:
     """Add a command whose help is the function's docstring."""
-    cls = DefaultCommand if name == DEFAULT else TyperCommand
+    cls = DefaultCommand if name == DEFAULT else Command
     app.command(name=name, help=paragraphs(run.__doc__ or ""), cls=cls)(run)

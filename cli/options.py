@@ -52,7 +52,9 @@ def names(text: str | None, what: str, example: str) -> tuple[str, ...]:
 ProfileName = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME", help="Profile by name (in profiles/) or folder.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed on stdout.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where the model runs.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", metavar="FORM", help="What is printed on stdout: table, json or yaml.")
+]
+DeviceOption = Annotated[Device, typer.Option(metavar="NAME", help="Where the model runs: cpu or cuda.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything random; recorded in what is written.")]
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan written by ttamer plan.")]

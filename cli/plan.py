@@ -1,6 +1,5 @@
 """`ttamer plan`: choose models, exit policies, batches, cores and replicas under an SLO."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +8,11 @@ import typer
 from ttamer.cli import render
 from ttamer.cli.demand import Asked, Options, asked_for
 from ttamer.cli.evidence import evidence_lines
+from ttamer.cli.group import panels
 from ttamer.cli.options import Format, FormatOption, ProfileName
 from ttamer.cli.pareto import ParetoAxis, sweep
 from ttamer.cli.placing import placed
+from ttamer.cli.plan_options import PANELS, Objective, RiskOf
 from ttamer.cli.schedule import schedule
 
 if TYPE_CHECKING:
@@ -20,23 +21,7 @@ if TYPE_CHECKING:
     from ttamer.profiles.service import Service
 
 
-class RiskOf(StrEnum):
-    """What a guarantee rules out."""
-
-    DISAGREEMENT = "disagreement"
-    HARM = "harm"
-    ERROR = "error"
-
-
-class Objective(StrEnum):
-    """What a plan is made for."""
-
-    WEIGHTED = "weighted"
-    ACCURACY = "accuracy"
-    COST = "cost"
-    LATENCY = "latency"
-
-
+@panels(**{name: title for title, names in PANELS.items() for name in names.split()})
 def run(
     service: Annotated[
         Path | None, typer.Argument(metavar="SERVICE", help="A service file; options override what it says.")
@@ -49,7 +34,10 @@ def run(
         str | None, typer.Option(metavar="PERCENT", help="Share of requests within the SLO; default 99%.")
     ] = None,
     objective: Annotated[
-        Objective | None, typer.Option(help="What to plan for; default: accuracy against cost, weighted.")
+        Objective | None,
+        typer.Option(
+            metavar="GOAL", help="accuracy, cost, latency or weighted; default: accuracy against cost, weighted."
+        ),
     ] = None,
     accuracy_floor: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Least accuracy of the whole pipeline.")
@@ -68,13 +56,20 @@ def run(
         str | None, typer.Option(metavar="PERCENT", help="How sure that guarantee must be; default 95%.")
     ] = None,
     risk_of: Annotated[
-        RiskOf | None, typer.Option(help="What a failure is; default: disagreement with the last exit.")
+        RiskOf | None,
+        typer.Option(
+            metavar="KIND", help="What a failure is: disagreement with the last exit (default), harm or error."
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="D,D", help="Where the models run: cpu, cuda or cpu,cuda; default cpu.")
     ] = None,
-    cores: Annotated[int | None, typer.Option(min=1, help="Core budget; default: the profiled machine's.")] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="Most GPUs; default: the profiled machine's.")] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Core budget; default: the profiled machine's.")
+    ] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Most GPUs; default: the profiled machine's.")
+    ] = None,
     price: Annotated[
         str | None,
         typer.Option(metavar="NAME=M,..", help="Money for an hour of a core, a GPU: cpu=0.04,cuda=1.10."),
@@ -100,7 +95,8 @@ def run(
         typer.Option(metavar="RATE", help="Fix each model's cores first: the fewest with which a replica serves this."),
     ] = None,
     cost_weight: Annotated[
-        float | None, typer.Option(min=0, help="Accuracy (fraction) that one core must buy to be used; default 0.001.")
+        float | None,
+        typer.Option(min=0, metavar="W", help="Accuracy (fraction) that one core must buy to be used; default 0.001."),
     ] = None,
     headroom: Annotated[
         str | None, typer.Option(metavar="PERCENT", help="Share of each replica's capacity to leave free; default 0%.")
@@ -139,7 +135,8 @@ def run(
         str | None, typer.Option(metavar="PERCENT", help="How far from the optimum it may stop; default 0%.")
     ] = None,
     pareto: Annotated[
-        ParetoAxis | None, typer.Option(help="Sweep the SLO or the cost, and print the plans that no other beats.")
+        ParetoAxis | None,
+        typer.Option(metavar="AXIS", help="Sweep slo or cost, and print the plans that no other beats."),
     ] = None,
     verify_by_simulation: Annotated[
         bool,

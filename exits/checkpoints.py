@@ -86,7 +86,7 @@ def read_heads(path: Path) -> FittedHeads:
         with safe_open(path, "pt") as file:
             facts = _facts(file.metadata() or {}, path)
             keys = set(file.keys())
-            layers = {
+            layers: dict[str, Any] = {
                 field: tuple(file.get_tensor(name) for k in range(len(keys)) if (name := f"heads.{k}.{part}") in keys)
                 for field, part in LAYERS.items()
             }

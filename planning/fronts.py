@@ -43,6 +43,11 @@ def spread(measure_NM: Floats, most: int) -> Ints:
     return np.asarray(np.sort(ranked[np.sort(first)[:most]]))
 
 
+def best_first(worth_N: Floats, most: int) -> Ints:
+    """Numbers of the so many worth most, the best first; of equals the first."""
+    return np.asarray(np.argsort(-worth_N, kind="stable")[:most])
+
+
 def _staircase(sorted_NM: Floats) -> np.ndarray:
     """Of rows with at most two measures: those whose last measure is below that of all before."""
     if sorted_NM.shape[1] == 1:

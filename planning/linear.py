@@ -3,13 +3,14 @@
 Axes: V variables, C constraints, X non-zero coefficients.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ttamer.planning.choice import broken_limits
 from ttamer.planning.constraints import latency_unit_s, replicas_of, rows, share_of, usable
-from ttamer.planning.problem import Problem, Solution, Status, best_shares
+from ttamer.planning.problem import Problem, Solution, best_shares
 from ttamer.profiles.records import Floats, Ints
 
 
@@ -58,10 +59,8 @@ def linear_program(problem: Problem) -> LinearProgram:
     )
 
 
-def restored(
-    problem: Problem, program: LinearProgram, value_V: Floats, status: Status, bound: float
-) -> Solution | None:  # fmt: skip
-    """The solution with whole replicas and exact shares in place of the solver's rounded values.
+def choice_in(problem: Problem, program: LinearProgram, value_V: Floats) -> Solution | None:
+    """The choice with whole replicas and exact shares in place of the solver's rounded values.
 
     None if that breaks a limit, to which solvers keep but for their tolerances.
     """
@@ -76,11 +75,30 @@ def restored(
     used_J = tuple(count if share > 0 else 0 for count, share in zip(counts, share_J, strict=True))
     if broken_limits(problem, used_J, share_J):
         return None
-    objective = problem.objective(used_J, share_J)
     return Solution(
-        status=status, objective=objective, bound=max(objective, min(bound, ceiling(problem))),
-        replicas_J=used_J, share_J=share_J,
+        status="feasible", objective=problem.objective(used_J, share_J), replicas_J=used_J, share_J=share_J
     )  # fmt: skip
+
+
+def values_of(
+    problem: Problem, program: LinearProgram, replicas_J: Sequence[int], share_J: Sequence[float]
+) -> Floats:  # fmt: skip
+    """A choice as an answer to the program."""
+    value: dict[str, float] = {"L": problem.loading_s(tuple(replicas_J))}
+    factor = 1.0
+    for place, stage in enumerate(problem.stages):
+        active = [j for j in problem.in_stage(stage) if replicas_J[j]]
+        slowest_s = max((problem.columns[j].latency_s for j in active), default=0.0)
+        value[f"t[{place}]"] = slowest_s / latency_unit_s(problem)
+        for j in active:
+            name, each = replicas_of(problem, j)
+            value |= {f"y[{j}]": 1.0, f"w[{j}]": share_J[j], name: round(replicas_J[j] / each)}
+            value[f"u[{j}]"] = float(replicas_J[j] > problem.columns[j].running)
+            groups = dict.fromkeys(problem.columns[i].accuracy for i in problem.in_stage(stage))
+            value[f"z[{place},{list(groups).index(problem.columns[j].accuracy)}]"] = factor
+        factor *= sum(share_J[j] * problem.columns[j].accuracy for j in active)
+        value[f"p[{place}]"] = factor
+    return np.array([value.get(name, 0.0) for name in program.names_V])
 
 
 def ceiling(problem: Problem) -> float:

@@ -6,18 +6,20 @@ when another is no worse in all that matters later, or when with its remaining l
 exceeds a limit or stays below a choice that is known. Where there are too many replicas or labels to list in time,
 only a spread of them is looked at.
 
-Axes: N labels, A alternatives, R resources, K alternatives of the other stages.
+Axes: N labels, A alternatives, R resources, K ranges of the product of accuracies.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ttamer.planning.columns import ColumnTable, Resource
-from ttamer.planning.fronts import spread, undominated
+from ttamer.planning.fronts import best_first, spread, undominated
 from ttamer.planning.options import FULL, RawOptions
+from ttamer.planning.outlook import Outlook
 from ttamer.planning.problem import Problem
 from ttamer.planning.relaxation import Relaxation
 from ttamer.profiles.errors import InputError
@@ -28,6 +30,7 @@ MOST_GROWN = 2_000_000  # labels made in one step: some 200 MB
 LATE = 2_000  # the same once the time is up
 MOST_COUNTS = 4096  # replicas of one column that are all looked at
 FEW_COUNTS = 64
+SPARE = 4  # times as many as are kept are looked at for the beaten among them
 FEWEST = 16  # labels extended by a step at any time
 
 
@@ -47,17 +50,13 @@ class _Step:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outlook:
-    """What labels of one stage are held against: the objective to exceed, and what the other stages add at most.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How long to list, and how many labels a step may make and leave (None: all that are not beaten)."""
 
-    weight_K, cost_K: K alternatives of them, each adding weight × accuracy − cost. Without penalties but for costs.
-    """
-
-    relaxation: Relaxation
-    weight_K: Floats
-    cost_K: Floats
-    target: float
+    deadline: float = math.inf
+    most_grown: int = MOST_GROWN
+    most_kept: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,28 +77,34 @@ class _Labels:
 
 
 def mixed_options(
-    problem: Problem, table: ColumnTable, limited: Sequence[Resource], place: int, outlook: Outlook, deadline: float
-) -> RawOptions:
-    """The replicas of a stage that no others beat; incomplete where there are too many of them to look at by then.
+    problem: Problem, table: ColumnTable, relaxed: Relaxation, place: int, outlooks: Sequence[Outlook], effort: Effort
+) -> RawOptions:  # fmt: skip
+    """The replicas of a stage that no others beat; incomplete where there are too many of them to look at.
 
+    outlooks: what they must live up to, the objective first.
     Raises InputError if the columns of a group differ in accuracy.
     """
-    steps = list(_steps(problem, table, limited, place))
-    if not all(step.is_complete for step in steps):  # then nothing can be proven
-        deadline = min(deadline, time.monotonic())
-    labels = _Labels(np.ones(1), np.zeros(1), np.zeros(1), np.zeros((1, len(limited))), np.zeros(1), np.zeros(1))
+    steps = list(_steps(problem, table, relaxed.limited, place))
+    is_complete = all(step.is_complete for step in steps)
+    if not is_complete:  # then nothing can be proven
+        effort = replace(effort, deadline=min(effort.deadline, time.monotonic()))
+    resources = len(relaxed.limited)
+    labels = _Labels(np.ones(1), np.zeros(1), np.zeros(1), np.zeros((1, resources)), np.zeros(1), np.zeros(1))
     parents: list[Ints] = []
     alternatives: list[Ints] = []
-    is_complete = all(step.is_complete for step in steps)
     for number, step in enumerate(steps):
         rest = steps[number + 1 :]
-        started = _started(problem, labels, step, deadline)
-        is_complete &= len(started) == len(labels.left_N)
+        started = _started(problem, labels, step, effort)
         grown, parent_N, alternative_N = _grown(labels.chosen(started), step)
-        kept = np.flatnonzero(_is_promising(problem, grown, rest, outlook, place))
-        grown = grown.chosen(kept)
-        front, is_whole = _front(_measures(problem, grown, rest[0].accuracy if rest else 0.0), deadline)
-        is_complete &= is_whole
+        able = np.flatnonzero(_is_able(problem, grown, rest, relaxed, place))
+        worth_N, kept = np.empty(0), able
+        for outlook in reversed(outlooks):
+            worth_N = _worth_N(problem, grown.chosen(kept), rest, relaxed, outlook)
+            kept = kept[worth_N > outlook.target]
+        worth_N, grown = worth_N[worth_N > outlooks[0].target], grown.chosen(kept)
+        measure_NM = _measures(problem, grown, rest[0].accuracy if rest else 0.0)
+        front, is_whole = _front(measure_NM, worth_N, effort)
+        is_complete &= is_whole and len(started) == len(labels.left_N)
         labels = grown.chosen(front)
         parents.append(started[parent_N[kept][front]])
         alternatives.append(alternative_N[kept][front])
@@ -113,42 +118,66 @@ def mixed_options(
     )  # fmt: skip
 
 
-def _started(problem: Problem, labels: _Labels, step: _Step, deadline: float) -> Ints:
-    """Numbers of the labels to extend by a step: a spread where all would be too many, a few once the time is up."""
-    most_grown = MOST_GROWN if time.monotonic() < deadline else LATE
+def _started(problem: Problem, labels: _Labels, step: _Step, effort: Effort) -> Ints:
+    """Numbers of the labels to extend by a step: a spread where all would make too many, few once the time is up."""
+    most_grown = effort.most_grown if time.monotonic() < effort.deadline else LATE
     most = max(FEWEST, most_grown // len(step.count_A))
     if len(labels.left_N) <= most:
         return np.arange(len(labels.left_N))
     return spread(_measures(problem, labels, step.accuracy), most)
 
 
-def _front(measure_NM: Floats, deadline: float) -> tuple[Ints, bool]:
-    """The rows that no other beats, or of a spread of them when the time is up, and whether those are all."""
+def _front(measure_NM: Floats, worth_N: Floats, effort: Effort) -> tuple[Ints, bool]:
+    """The rows that no other beats, or some of them, and whether those are all.
+
+    Of too many to keep those worth most stay, of too many to look at in time a spread.
+    """
+    if effort.most_kept is not None:
+        some = best_first(worth_N, SPARE * effort.most_kept)
+        front = some[undominated(measure_NM[some])]
+        few = np.sort(front[best_first(worth_N[front], effort.most_kept)])
+        return few, len(few) == len(front) and len(some) == len(worth_N)
     try:
-        return undominated(measure_NM, deadline), True
+        return undominated(measure_NM, effort.deadline), True
     except TimeoutError:
         some = spread(measure_NM, LATE)
         return some[undominated(measure_NM[some])], False
 
 
-def _is_promising(problem: Problem, labels: _Labels, rest: Sequence[_Step], outlook: Outlook, place: int) -> np.ndarray:
-    """Whether labels may become part of a choice within the limits that is better than the one known."""
-    relaxed, weight_K, cost_K = outlook.relaxation, outlook.weight_K, outlook.cost_K
-    left_N, accuracy_N, amount_NR = labels.left_N, labels.accuracy_N, labels.amount_NR
+def _worth_N(
+    problem: Problem, labels: _Labels, rest: Sequence[_Step], relaxed: Relaxation, outlook: Outlook
+) -> Floats:  # fmt: skip
+    """What no choice that the labels become part of exceeds."""
+    columns = [j for one in rest for j in one.columns]
+    worth_N = np.full(len(labels.left_N), -np.inf)
+    for weight, price_R, late, constant in zip(
+        outlook.weight_K.tolist(), outlook.price_KR, outlook.late_K.tolist(), outlook.constant_K.tolist(), strict=True
+    ):  # fmt: skip
+        one_N = weight * labels.accuracy_N - labels.amount_NR @ price_R - late * labels.latency_N + constant
+        if columns:
+            gain_J = weight * relaxed.accuracy_J[columns]
+            if outlook.is_penalized:
+                gain_J = gain_J - relaxed.cost_J[columns]
+            one_N += float((gain_J - relaxed.amount_JR[columns] @ price_R).max()) * labels.left_N
+        worth_N = np.maximum(worth_N, one_N)
+    if not outlook.is_penalized:
+        return worth_N
+    return np.asarray(worth_N - labels.penalty_N - problem.latency_weight * labels.latency_N)
+
+
+def _is_able(
+    problem: Problem, labels: _Labels, rest: Sequence[_Step], relaxed: Relaxation, place: int
+) -> np.ndarray:  # fmt: skip
+    """Whether labels may become part of a choice within the limits, each limit taken by itself."""
+    left_N, amount_NR, hoped_N = labels.left_N, labels.amount_NR, labels.accuracy_N
+    columns = [j for one in rest for j in one.columns]
     reach = sum(float(one.room_A.max(initial=0.0)) for one in rest)
     is_able_N = np.asarray(left_N <= reach + SERVED)
-    columns = [j for one in rest for j in one.columns]
-    hoped_N, gain_K = accuracy_N, np.zeros(len(weight_K))
     if columns:
         amount_NR = amount_NR + left_N[:, None] * relaxed.amount_JR[columns].min(axis=0)
-        gain_K = (weight_K[:, None] * relaxed.accuracy_J[columns] - relaxed.cost_J[columns]).max(axis=1)
         hoped_N = hoped_N + left_N * rest[0].accuracy
     others_R = relaxed.least_SR.sum(axis=0) - relaxed.least_SR[place]
     is_able_N &= (amount_NR + others_R <= relaxed.most_R * FULL).all(axis=1)
-    worth_N = np.full(len(left_N), -np.inf)
-    for weight, gain, cost in zip(weight_K.tolist(), gain_K.tolist(), cost_K.tolist(), strict=True):
-        worth_N = np.maximum(worth_N, weight * accuracy_N + gain * left_N - cost)
-    is_able_N &= worth_N - labels.penalty_N - problem.latency_weight * labels.latency_N > outlook.target
     least = relaxed.least_accuracy_of(place)
     is_able_N &= hoped_N >= least - 1e-9 * max(1.0, abs(least)) if np.isfinite(least) else least < 0
     if problem.most_latency_s is not None:

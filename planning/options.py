@@ -81,10 +81,13 @@ def limited_resources(problem: Problem, table: ColumnTable) -> list[Resource]:
     return limited
 
 
-def in_units(problem: Problem, limited: Sequence[Resource], stages: Sequence[RawOptions]) -> list[StageOptions]:
+def in_units(
+    problem: Problem, limited: Sequence[Resource], stages: Sequence[RawOptions], *, is_whole: bool = False
+) -> list[StageOptions]:
     """The options with every limit as a resource: latency and the accuracy floor too.
 
     A floor on Σ a bounds what the stages lose to their best options, one on Π a the same of the logarithms.
+    is_whole: with those too that no choice exhausts.
     """
     limits = [resource.most for resource in limited]
     floors = _floors(problem, stages)
@@ -103,7 +106,7 @@ def in_units(problem: Problem, limited: Sequence[Resource], stages: Sequence[Raw
         use_OD = np.column_stack(uses) if uses else np.empty((len(gain_O), 0))
         load_s_O = stage.load_s_O if problem.loading_weight else np.zeros(len(gain_O))
         made.append(StageOptions(stage.penalty_O - gain_O, factor_O, use_OD, load_s_O, stage.picks))
-    return _without_slack(made)
+    return made if is_whole else _without_slack(made)
 
 
 def _share_of_limit(amount_O: Floats, most: float) -> Floats:
@@ -111,27 +114,38 @@ def _share_of_limit(amount_O: Floats, most: float) -> Floats:
     return amount_O / most if most > 0 else np.where(amount_O > 0, 2.0, 0.0)
 
 
+def accuracy_room(problem: Problem, stages: Sequence[RawOptions]) -> float:
+    """What the stages may lose in all to their best accuracies (of a product: to the logarithms of those).
+
+    Zero or less if even those are too little, infinite without a floor.
+    """
+    least = problem.least_accuracy
+    if least is None or (problem.aggregation == "product" and least <= 0):
+        return np.inf
+    bests = [float(worth_O.max(initial=-np.inf)) for worth_O in worths_of(problem, stages)]
+    target = float(np.log(least)) if problem.aggregation == "product" else least
+    target *= len(stages) if problem.aggregation == "mean" else 1
+    slack = 1e-9 * max(1.0, abs(target))
+    room = sum(bests) - target
+    return max(room, 0.0) + slack if room >= -slack else 0.0
+
+
+def worths_of(problem: Problem, stages: Sequence[RawOptions]) -> list[Floats]:
+    """The accuracies of each stage, of a product their logarithms."""
+    if problem.aggregation != "product":
+        return [stage.accuracy_O for stage in stages]
+    with np.errstate(divide="ignore"):
+        return [np.log(stage.accuracy_O) for stage in stages]
+
+
 def _floors(problem: Problem, stages: Sequence[RawOptions]) -> list[Floats] | None:
     """Per stage, what each option loses of the accuracy that may be lost in all; None without a floor."""
-    least = problem.least_accuracy
-    if least is None:
+    if problem.least_accuracy is None:
         return None
-    if problem.aggregation == "product":
-        with np.errstate(divide="ignore"):
-            worths = [np.log(stage.accuracy_O) for stage in stages]
-        target = float(np.log(least)) if least > 0 else -np.inf
-    else:
-        worths = [stage.accuracy_O for stage in stages]
-        target = least * (len(stages) if problem.aggregation == "mean" else 1)
-    bests = [float(worth_O.max(initial=-np.inf)) for worth_O in worths]
-    room = sum(bests) - target
-    slack = 1e-9 * max(1.0, abs(target))
-    if not np.isfinite(room) or target == -np.inf:
-        return [np.zeros(len(worth_O)) if target == -np.inf else np.full(len(worth_O), 2.0) for worth_O in worths]
-    if room < -slack:
-        return [np.full(len(worth_O), 2.0) for worth_O in worths]
-    unit = max(room, 0.0) + slack
-    return [(best - worth_O) / unit for best, worth_O in zip(bests, worths, strict=True)]
+    worths, room = worths_of(problem, stages), accuracy_room(problem, stages)
+    if room == np.inf or room == 0.0:
+        return [np.full(len(worth_O), 0.0 if room else 2.0) for worth_O in worths]
+    return [(worth_O.max(initial=-np.inf) - worth_O) / room for worth_O in worths]
 
 
 def _without_slack(stages: list[StageOptions]) -> list[StageOptions]:

@@ -70,7 +70,8 @@ class Relaxed:
         self._resources = stages[0].use_OD.shape[1]
         self._lowest_tilt = -np.inf if all((options.factor_O > 0).all() for options in stages) else 0.0
         self._unit = _reach(stages, weight) or 1.0
-        self._log = sum(len(options.penalty_O) for options in stages)  # number of the variable that is log P
+        self._sizes = [len(options.penalty_O) for options in stages]
+        self._log = sum(self._sizes)  # number of the variable that is log P
         self._solver = highspy.Highs()
         for name, value in OPTIONS.items():
             self._solver.setOptionValue(name, value)
@@ -90,6 +91,12 @@ class Relaxed:
             return 0.0, np.zeros(self._resources)
         tilt = float(dual_C[self._resources]) * self._unit if is_bounded else 0.0
         return max(self._lowest_tilt, tilt), np.maximum(0.0, -dual_C[: self._resources] * self._unit)
+
+    def fractions(self, span: Span) -> list[Floats]:
+        """How much of each option of every stage is best within the range."""
+        self.prices(span)
+        value_V = np.asarray(self._solver.getSolution().col_value, dtype=float)
+        return np.split(value_V[: self._log], np.cumsum(self._sizes)[:-1])
 
 
 def _reach(stages: Sequence[StageOptions], weight: float) -> float:

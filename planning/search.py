@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ttamer.planning.completions import Completions, load_s_of, picks_of
-from ttamer.planning.fronts import undominated
+from ttamer.planning.fronts import best_first, undominated
 from ttamer.planning.improvement import Exchange, fastest
 from ttamer.planning.narrowing import narrowed, promising
 from ttamer.planning.options import FULL, StageOptions
@@ -48,18 +48,23 @@ class Search:
     picks: list[tuple[int, int]] | None = None
     bound: float = np.inf
 
-    def run(self, deadline: float) -> None:
-        """Search to the end. Raises TimeoutError when the time runs out; the bound and the choice hold either way."""
+    def run(self, deadline: float, widths: Sequence[int | None] = ()) -> bool:
+        """Whether the best choice known is the best there is, after searches of these widths, by default of all.
+
+        Raises TimeoutError when the time runs out in one that leaves nothing out. Bound and choice hold either way.
+        """
         ranges = spans(self.stages, self.weight, self.floor, RANGES)
         bounds = narrowed(self.stages, self.weight, ranges, self._offer_all)
         self.bound = max(self.best, bounds.bound)
-        for most in WIDTHS:
+        for most in widths or WIDTHS:
             bounds = self._narrowed(bounds)
             if bounds.bound <= self.target or self._sweep(bounds, most, deadline if most is None else math.inf):
-                break
+                self.bound = self.best
+                return True
             if not np.isfinite(self.best):
                 self._exchange()
-        self.bound = self.best
+        self._narrowed(bounds)
+        return False
 
     def _narrowed(self, bounds: Completions) -> Completions:
         """The bounds of the options that can still be part of a better choice."""
@@ -115,15 +120,12 @@ class Search:
     def _front(self, grown: "_Grown", place: int, most: int | None, deadline: float) -> tuple[Ints, bool]:
         """The labels that no other beats, or those of them with the highest bounds, and whether those are all."""
         measure_NM = self._measures(grown.labels, place)
-        if most is None or len(grown.bound_N) <= SPARE * most:
-            front = undominated(measure_NM, deadline)
-        else:
-            some = np.sort(np.argsort(-grown.bound_N, kind="stable")[: SPARE * most])
-            front = some[undominated(measure_NM[some])]
-            return np.sort(front[np.argsort(-grown.bound_N[front], kind="stable")[:most]]), False
-        if most is None or len(front) <= most:
-            return front, True
-        return np.sort(front[np.argsort(-grown.bound_N[front], kind="stable")[:most]]), False
+        if most is None:
+            return undominated(measure_NM, deadline), True
+        some = np.sort(best_first(grown.bound_N, SPARE * most))
+        front = some[undominated(measure_NM[some])]
+        few = np.sort(front[best_first(grown.bound_N[front], most)])
+        return few, len(few) == len(front) and len(some) == len(grown.bound_N)
 
     def _exchange(self) -> None:
         """Look for any choice by exchange."""
@@ -153,7 +155,7 @@ class Search:
         """Complete the most promising labels, which may give a better choice."""
         if place == len(self.stages) or len(grown.bound_N) <= PROBES:
             return
-        some = np.argsort(-grown.bound_N, kind="stable")[:PROBES]
+        some = best_first(grown.bound_N, PROBES)
         best = grown.labels.chosen(some)
         ends, rest = bounds.completed(place, best, bounds.price_of(place, best))
         kept = np.flatnonzero((ends.used_ND <= FULL).all(axis=1))

@@ -1,6 +1,6 @@
 """The service: what a user wants served, how fast and under which load."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -154,6 +154,10 @@ class Service(Document):
     def serving_s(self) -> float:
         """What the network leaves of the SLO; nothing is left below zero."""
         return max(0.0, self.slo_s - self.network_s)
+
+    def at_its_door(self) -> Self:
+        """The service as its own machines see it: the SLO is what the network leaves of it."""
+        return self.model_copy(update={"slo_s": self.serving_s, "network_s": 0.0}) if self.network_s else self
 
     @property
     def is_priced(self) -> bool:

@@ -38,7 +38,7 @@ def make_scene(
     """
     traffic = conditions.traffic(service.rate_rps, requests, np.random.default_rng(seed))
     rate_rps = len(traffic.arrival_s_N) / traffic.duration_s
-    catalog = Catalog.of(service.model_copy(update={"rate_rps": rate_rps}), profile)
+    catalog = Catalog.of(service.at_its_door().model_copy(update={"rate_rps": rate_rps}), profile)
     return Scene(
         catalog=catalog,
         book=ProfileBook(profile=profile, policies=catalog.policies, records=records, releases=conditions.releases),

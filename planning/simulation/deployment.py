@@ -4,7 +4,7 @@ Axes: K exits, M rows of a model's test records.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,7 +46,7 @@ class Deployed:
     answers: Answers
     releases: bool = False
 
-    def service(self, stops: list[int], rng: np.random.Generator) -> BatchService:
+    def service(self, stops: MutableSequence[int], rng: np.random.Generator) -> BatchService:
         """The service of one of its replicas, whose requests stop at these exits."""
         if isinstance(self.curve, Curve):
             return WholeService(self.curve, self.batching.size, rng)

@@ -35,9 +35,8 @@ class Allowance:
 
     def applied(self, service: Service) -> Service:
         """The service to plan for."""
-        return service.model_copy(
-            update={"headroom": 1 - (1 - service.headroom) * self.used, "slo_s": service.slo_s * self.slo}
-        )
+        slo_s = service.network_s + service.serving_s * self.slo
+        return service.model_copy(update={"headroom": 1 - (1 - service.headroom) * self.used, "slo_s": slo_s})
 
     def tighter(self) -> tuple["Allowance", "Allowance"]:
         """A step in either direction."""
@@ -192,8 +191,8 @@ def _promising(attempt: Attempt) -> Plan:
     """The plan with a latency promised that it was seen to keep, and a word on how that is known."""
     plan, report = attempt.plan, attempt.report
     seen: Check = report.checks[0]
-    known_s = seen.high if seen.high is not None else plan.service.slo_s
-    latency_s = min(plan.service.slo_s, max(plan.promise.latency_s, known_s))
+    known_s = seen.high if seen.high is not None else plan.service.serving_s
+    latency_s = min(plan.service.serving_s, max(plan.promise.latency_s, known_s))
     busy = max(plan.promise.utilization, *(group.utilization for group in report.groups))
     promise: Promise = plan.promise.model_copy(update={"latency_s": latency_s, "utilization": min(1.0, busy)})
     kept = attempt.allowance

@@ -3,7 +3,7 @@
 Axes: N requests of this replica in order of arrival, J batches in order of service, K exits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 from ttamer.profiles.registry import lookup
 
-PIECE = 65_536  # requests
+PIECE = 16_384  # requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,35 +53,57 @@ class Schedule:
 
 def run_replica(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
     """The schedule of a replica that is given these arrivals (seconds, ascending) from an empty start."""
-    if batching.size == 1:
-        return _run_singly(arrival_s_N, service)
-    return _run_batched(arrival_s_N, batching, service)
+    return joined(list(run_in_pieces(arrival_s_N, batching, service)))
 
 
-def _run_singly(arrival_s_N: Floats, service: BatchService) -> Schedule:
+def run_in_pieces(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
+    """The same piece by piece, each of about PIECE requests, so that few of them are in memory more than once."""
+    return (_run_singly if batching.size == 1 else _run_batched)(arrival_s_N, batching, service)
+
+
+def run_unlimited(arrival_s_N: Floats, service: BatchService) -> Schedule:
+    """The schedule of a station with a server for everybody: nobody waits, and services overlap."""
+    single = service.single(len(arrival_s_N))
+    return Schedule(
+        first_J=np.arange(len(arrival_s_N)),
+        start_s_J=arrival_s_N,
+        end_s_J=arrival_s_N + single.busy_s_N,
+        wait_s_N=np.zeros(len(arrival_s_N)),
+        service_s_N=single.answered_s_N,
+        batch_N=np.ones(len(arrival_s_N), dtype=np.int32),
+    )
+
+
+def _run_singly(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
     """Lindley's recursion wait_n+1 = max(0, wait_n + service_n - gap_n), unrolled into a cumulative maximum.
 
     A request that finds the server idle is its own maximum, so its wait is exactly 0.
     Source: Lindley, The theory of queues with a single server (1952).
     """
-    single = service.single(len(arrival_s_N))
-    slack_s_N = arrival_s_N - (np.cumsum(single.busy_s_N) - single.busy_s_N)
-    wait_s_N = np.maximum.accumulate(slack_s_N) - slack_s_N
-    start_s_N = arrival_s_N + wait_s_N
-    return Schedule(
-        first_J=np.arange(len(arrival_s_N)),
-        start_s_J=start_s_N,
-        end_s_J=start_s_N + single.busy_s_N,
-        wait_s_N=wait_s_N,
-        service_s_N=single.answered_s_N,
-        batch_N=np.ones(len(arrival_s_N), dtype=np.int64),
-    )
+    free_s = 0.0
+    for begun in range(0, len(arrival_s_N), PIECE):
+        piece_s_N = arrival_s_N[begun : begun + PIECE]
+        single = service.single(len(piece_s_N))
+        before_s_N = np.cumsum(single.busy_s_N) - single.busy_s_N
+        slack_s_N = piece_s_N - before_s_N
+        latest_s_N = np.maximum.accumulate(np.maximum(slack_s_N, free_s))
+        wait_s_N = latest_s_N - slack_s_N
+        start_s_N = piece_s_N + wait_s_N
+        end_s_N = start_s_N + single.busy_s_N
+        free_s = float(end_s_N[-1])
+        service.forget()
+        yield Schedule(
+            first_J=np.arange(begun, begun + len(piece_s_N)),
+            start_s_J=start_s_N,
+            end_s_J=end_s_N,
+            wait_s_N=wait_s_N,
+            service_s_N=single.answered_s_N,
+            batch_N=np.ones(len(piece_s_N), dtype=np.int32),
+        )
 
 
-def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
-    """Batch by batch, in pieces, so that few requests at a time are Python's floats."""
+def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
     clock, size, timeout_s = CLOCKS[batching.clock], batching.size, batching.timeout_s
-    pieces: list[Schedule] = []
     begun, free_s, requests = 0, 0.0, len(arrival_s_N)
     while begun < requests:
         arrivals_s = arrival_s_N[begun : begun + PIECE + size].tolist()
@@ -99,21 +121,21 @@ def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService)
             first = last
         piece = schedule_of(arrival_s_N[begun : begun + first], firsts, starts_s, ends_s, service)
         service.forget()
-        pieces.append(replace(piece, first_J=piece.first_J + begun))
+        yield replace(piece, first_J=piece.first_J + begun)
         begun += first
-    return _joined(pieces)
 
 
-def _joined(pieces: Sequence[Schedule]) -> Schedule:
+def joined(pieces: Sequence[Schedule]) -> Schedule:
+    """The schedule of a replica from its pieces."""
     if len(pieces) == 1:
         return pieces[0]
-    none, nowhere = np.empty(0), np.empty(0, dtype=np.int64)
-    empty = Schedule(
-        first_J=nowhere, start_s_J=none, end_s_J=none, wait_s_N=none, service_s_N=none, batch_N=nowhere
-    )  # fmt: skip
+    if not pieces:
+        none, nowhere = np.empty(0), np.empty(0, dtype=np.int64)
+        return Schedule(
+            first_J=nowhere, start_s_J=none, end_s_J=none, wait_s_N=none, service_s_N=none, batch_N=nowhere
+        )  # fmt: skip
     names = Schedule.__dataclass_fields__
-    parts = pieces or [empty]
-    return Schedule(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    return Schedule(**{name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names})
 
 
 def schedule_of(

@@ -3,53 +3,61 @@
 Axes: N requests of one group in order of arrival, R replicas.
 """
 
+from array import array
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableSequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ttamer.planning.simulation.clocks import CLOCKS
-from ttamer.planning.simulation.replica import Batching, Schedule, run_replica, schedule_of
+from ttamer.planning.simulation.replica import Batching, Schedule, run_in_pieces, schedule_of
 from ttamer.planning.simulation.service import BatchService
 from ttamer.profiles.records import Floats, Ints
 
-MakeService = Callable[[list[int], np.random.Generator], BatchService]
+MakeService = Callable[[MutableSequence[int], np.random.Generator], BatchService]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The part of a group's requests that one replica served: their positions, ascending, and its schedule."""
+    """A part of a group's requests that one replica served, one after the other: their positions, ascending."""
 
-    position_N: Ints
+    replica: int
+    position_N: Ints | slice
     schedule: Schedule
 
 
-Routing = Callable[[Floats, Ints, int, Batching, MakeService, np.random.Generator], list[Part]]
+Routing = Callable[[Floats, Ints, int, Batching, MakeService, np.random.Generator], Iterator[Part]]
 
 
 def random_split(
     arrival_s_N: Floats, stop_N: Ints, replicas: int, batching: Batching, make: MakeService, rng: np.random.Generator
-) -> list[Part]:
+) -> Iterator[Part]:
     """Every request goes to a replica drawn evenly, so Poisson arrivals stay Poisson at every replica."""
-    replica_N = rng.integers(0, replicas, len(arrival_s_N))
-    by_replica = np.split(np.argsort(replica_N, kind="stable"), np.cumsum(np.bincount(replica_N, minlength=replicas)))
-    parts = []
-    for position_N, child in zip(by_replica, rng.spawn(replicas), strict=False):  # np.split ends with an empty piece
-        service = make(stop_N[position_N].tolist(), child)
-        parts.append(Part(position_N, run_replica(arrival_s_N[position_N], batching, service)))
-    return parts
+    count = len(arrival_s_N)
+    replica_N = rng.integers(0, replicas, count, dtype=np.int32) if replicas > 1 else None
+    for replica, child in enumerate(rng.spawn(replicas)):
+        mine_N = None if replica_N is None else np.flatnonzero(replica_N == replica)
+        stops = array("h", (stop_N if mine_N is None else stop_N[mine_N]).astype(np.int16).tobytes())
+        begun = 0
+        for schedule in run_in_pieces(
+            arrival_s_N if mine_N is None else arrival_s_N[mine_N], batching, make(stops, child)
+        ):
+            end = begun + len(schedule.wait_s_N)
+            yield Part(replica, slice(begun, end) if mine_N is None else mine_N[begun:end], schedule)
+            begun = end
 
 
 def shortest_queue(
     arrival_s_N: Floats, stop_N: Ints, replicas: int, batching: Batching, make: MakeService, rng: np.random.Generator
-) -> list[Part]:
+) -> Iterator[Part]:
     """Every request goes to the replica with the fewest unanswered requests; of equals to the first."""
-    queues = [_OpenReplica.empty(batching, make, child) for child in rng.spawn(replicas)]
+    queues = [_OpenReplica.empty(number, batching, make, child) for number, child in enumerate(rng.spawn(replicas))]
     for position, (arrival_s, stop) in enumerate(zip(arrival_s_N.tolist(), stop_N.tolist(), strict=True)):
         lengths = [queue.length_at(arrival_s) for queue in queues]
         queues[lengths.index(min(lengths))].admit(position, arrival_s, stop)
-    return [queue.close() for queue in queues]
+    for queue in queues:
+        yield queue.close()
 
 
 ROUTINGS: Mapping[str, Routing] = {"random": random_split, "shortest-queue": shortest_queue}
@@ -59,6 +67,7 @@ ROUTINGS: Mapping[str, Routing] = {"random": random_split, "shortest-queue": sho
 class _OpenReplica:
     """A replica whose future arrivals are not known yet: it starts only batches that no later arrival can join."""
 
+    number: int
     batching: Batching
     stops: list[int]
     service: BatchService
@@ -72,10 +81,10 @@ class _OpenReplica:
     free_s: float = 0.0
 
     @classmethod
-    def empty(cls, batching: Batching, make: MakeService, rng: np.random.Generator) -> "_OpenReplica":
+    def empty(cls, number: int, batching: Batching, make: MakeService, rng: np.random.Generator) -> "_OpenReplica":
         """A replica without requests."""
         stops: list[int] = []
-        return cls(batching, stops, make(stops, rng))
+        return cls(number, batching, stops, make(stops, rng))
 
     def length_at(self, now_s: float) -> int:
         """How many of its requests are unanswered at a moment that no earlier call has passed."""
@@ -95,7 +104,7 @@ class _OpenReplica:
         self._start_before(float("inf"))
         arrival_s_N = np.array(self.arrivals_s, dtype=np.float64)
         schedule = schedule_of(arrival_s_N, self.firsts, self.starts_s, self.ends_s, self.service)
-        return Part(np.array(self.positions, dtype=np.int64), schedule)
+        return Part(self.number, np.array(self.positions, dtype=np.int64), schedule)
 
     def _start_before(self, now_s: float) -> None:
         clock, size, timeout_s = CLOCKS[self.batching.clock], self.batching.size, self.batching.timeout_s

@@ -103,7 +103,7 @@ class BatchService(Protocol):
         ...
 
     def single(self, count: int) -> Single:
-        """The replica's first `count` requests, each served alone."""
+        """The replica's next `count` requests, each served alone."""
         ...
 
 
@@ -246,6 +246,7 @@ class StagedService:
                 seconds_N = curve.draw_s(1, count, self._rng)
                 seconds_NK[:, k] += seconds_N if share == 1 else seconds_N * (self._rng.random(count) < share)
         stop_N = np.asarray(self._stops[:count], dtype=np.int64)
+        self._served = count
         passed_s_NK = np.cumsum(seconds_NK, axis=1)
         answered_s_N = np.asarray(passed_s_NK[np.arange(count), stop_N])
         return Single(np.asarray(passed_s_NK[:, -1]) if self._releases else answered_s_N, answered_s_N)

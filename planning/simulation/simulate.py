@@ -113,7 +113,7 @@ def _replicate(
     warm_up = max(0, min(conditions.warm_up_of(len(arrival_s_N)), len(arrival_s_N) - 2))
     if conditions.needs_fleet:
         table, loads = run_disciplined(
-            stages, traffic, warm_up, conditions, plan.service.slo_s, for_stages[0], on_progress
+            stages, traffic, warm_up, conditions, plan.service.serving_s, for_stages[0], on_progress
         )
     else:
         table, loads = run_stages(stages, arrival_s_N, warm_up, ROUTINGS[conditions.routing], for_stages, on_progress)
@@ -156,7 +156,7 @@ def _report(
     seed: int,
     plan_sha256: str | None,
 ) -> SimulationReport:
-    slo_s, discipline = plan.service.slo_s, conditions.discipline
+    slo_s, discipline = plan.service.serving_s, conditions.discipline
     checks = _checks(plan, records, stages, done)
     overloads = _overloads(stages, conditions.rate_rps(plan.service.rate_rps))
     measured = sum(len(one.sojourn_s_N) for one in done)
@@ -217,7 +217,7 @@ def _checks(
     duration_s = float(np.mean([one.duration_s for one in done]))
     return (
         latency_check(sojourn_s_R, quantile, promise.latency_s),
-        share_check("SLO misses", [sojourn_s_N > plan.service.slo_s for sojourn_s_N in sojourn_s_R], quantile),
+        share_check("SLO misses", [sojourn_s_N > plan.service.serving_s for sojourn_s_N in sojourn_s_R], quantile),
         share_check("drops", [np.isinf(sojourn_s_N) for sojourn_s_N in sojourn_s_R], quantile),
         accuracy_check(promise.accuracy_low, _accuracy(plan, records, stages)),
         utilization_check(promise.utilization, [one.busy_GW[busiest] for one in done]),

@@ -97,7 +97,7 @@ def timeline_of_plan(table: RequestTable, plan: Plan, width_s: float | None = No
     )
     service = plan.service
     return _timeline(
-        arrival_s_R, sojourn_s_R, accuracy_R, cores_W, width, duration_s, service.slo_s, service.quantile
+        arrival_s_R, sojourn_s_R, accuracy_R, cores_W, width, duration_s, service.serving_s, service.quantile
     )  # fmt: skip
 
 

@@ -1,16 +1,17 @@
 """CBC through PuLP: a second opinion on the mixed-integer program, in a process of its own."""
 
 import re
+import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pulp
 
-from ttamer.planning.linear import LinearProgram, linear_program, restored
+from ttamer.planning.linear import LinearProgram
 from ttamer.planning.problem import Problem, Solution, SolveLimits
-from ttamer.planning.second_opinion import second_opinion
-from ttamer.profiles.errors import InputError
+from ttamer.planning.tasks import Outcome, concluded, make_task
 
 # CBC ignores improvements below its increment of 1e-5, ten times what a batch weighs, and bends rows by 1e-7.
 EXACT = ("increment 1e-12", "primalT 1e-9", "dualT 1e-9", "integerT 1e-9", "allowableGap 0")
@@ -23,11 +24,22 @@ def cbc(problem: Problem, limits: SolveLimits) -> Solution:
 
     Labels decide where what it finds does not stand without its tolerances.
     The bound of a time-limited answer is the one that CBC prints, to the three decimals that it prints.
-    Raises InputError if the time ran out before anything was found, or if accuracies both mix and multiply.
+    Raises InputError if the time ran out before anything was found, or if accuracies multiply and there are too many
+    mixtures to list.
     """
-    if {column.stage for column in problem.columns} != set(problem.stages):
-        return Solution(status="infeasible")
-    program = linear_program(problem)
+    started_s = time.monotonic()
+    task = make_task(problem, limits)
+    if isinstance(task, Solution):
+        return task
+    left = replace(limits, time_s=max(0.0, limits.time_s - (time.monotonic() - started_s)))
+    answer = concluded(problem, task, _run(task.program, left), limits.gap)
+    if answer is not None:
+        return answer
+    return task.ask(replace(limits, time_s=max(0.0, limits.time_s - (time.monotonic() - started_s))))
+
+
+def _run(program: LinearProgram, limits: SolveLimits) -> Outcome:
+    """What CBC says of the program."""
     model, variables = _model(program)
     with TemporaryDirectory(prefix="ttamer-cbc-") as folder:
         log = Path(folder) / "cbc.log"
@@ -36,14 +48,12 @@ def cbc(problem: Problem, limits: SolveLimits) -> Solution:
     # PuLP calls a time-limited incumbent "Optimal" in `status`; only `sol_status` tells.
     # What its preprocessing finds infeasible has a `sol_status` like no answer in time; there `status` tells.
     if pulp.LpSolutionInfeasible == model.sol_status or model.status == pulp.LpStatusInfeasible:
-        return Solution(status="infeasible")
+        return Outcome(is_infeasible=True)
     if model.sol_status not in (pulp.LpSolutionOptimal, pulp.LpSolutionIntegerFeasible):
-        raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time")
+        return Outcome(bound=_bound_in(printed))
     value_V = np.array([variable.value() or 0.0 for variable in variables])
     is_proven = model.sol_status == pulp.LpSolutionOptimal
-    bound = -np.inf if is_proven and limits.gap == 0 else _bound_in(printed)
-    found = restored(problem, program, value_V, "optimal" if is_proven else "time-limited", bound)
-    return found or second_opinion(problem, limits, is_doubted=False)
+    return Outcome(is_proven=is_proven, value_V=value_V, bound=_bound_in(printed))
 
 
 def _solver(limits: SolveLimits, log: Path) -> pulp.LpSolver:

@@ -12,9 +12,9 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
-from ttamer.planning.linear import LinearProgram, linear_program, restored
+from ttamer.planning.linear import LinearProgram
 from ttamer.planning.problem import Problem, Solution, SolveLimits
-from ttamer.planning.second_opinion import second_opinion
+from ttamer.planning.tasks import Outcome, Task, concluded, make_task
 from ttamer.profiles.errors import InputError
 
 THOUSANDTHS = 1e3  # HiGHS ignores improvements below 1e-6, which is as much as a batch weighs
@@ -25,40 +25,48 @@ def highs(problem: Problem, limits: SolveLimits) -> Solution:
     """The optimum, or what was found in time with its bound. The same problem gives the same answer.
 
     Labels decide where HiGHS finds nothing, or nothing that stands without its tolerances.
-    Raises InputError if the time ran out before anything was found, or if accuracies both mix and multiply.
+    Raises InputError if the time ran out before anything was found, or if accuracies multiply and there are too many
+    mixtures to list.
     """
-    if {column.stage for column in problem.columns} != set(problem.stages):
-        return Solution(status="infeasible")
     started_s = time.monotonic()
-    program = linear_program(problem)
-    found = _solved(problem, program, limits)
-    if found is not None and found.status != "infeasible":
-        return found
-    left = replace(limits, time_s=max(0.0, limits.time_s - (time.monotonic() - started_s)))
+    task = make_task(problem, limits)
+    if isinstance(task, Solution):
+        return task
+    answer = concluded(problem, task, _run(task, _left(limits, started_s)), limits.gap)
+    if answer is not None:
+        return answer
+    left = _left(limits, started_s)
     try:
-        return second_opinion(problem, left, is_doubted=found is not None)
+        return task.ask(left)
     except InputError:
-        again = _solved(problem, program, left, presolve="off", mip_feasibility_tolerance=1e-9)
-        if again is None:
+        again = _run(task, left, presolve="off", mip_feasibility_tolerance=1e-9)
+        answer = concluded(problem, task, again, limits.gap)
+        if answer is None:
             raise InputError(f"no plan was found in {limits.time_s:g} s", remedy="allow the solver more time") from None
-        return again
+        return answer
 
 
-def _solved(problem: Problem, program: LinearProgram, limits: SolveLimits, **options: object) -> Solution | None:
-    """The answer of HiGHS; None if it found nothing in time, or nothing that stands without its tolerances."""
-    solver = _solver(limits, options)
+def _left(limits: SolveLimits, started_s: float) -> SolveLimits:
+    return replace(limits, time_s=max(0.0, limits.time_s - (time.monotonic() - started_s)))
+
+
+def _run(task: Task, limits: SolveLimits, **options: object) -> Outcome:
+    """What HiGHS says of the program."""
+    solver, program = _solver(limits, options), task.program
     solver.passModel(_model(program))
+    if task.start_V is not None:
+        start = highspy.HighsSolution()
+        start.col_value = task.start_V.tolist()
+        solver.setSolution(start)
     solver.run()
     status, bound = solver.getModelStatus(), -solver.getInfo().mip_dual_bound / THOUSANDTHS
     if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
-        return Solution(status="infeasible")
+        return Outcome(is_infeasible=True)
     value_V = np.asarray(solver.getSolution().col_value, dtype=float)
     # Both ends of the time limit look alike but for the point: without one there is nothing to return.
     if len(value_V) != len(program.names_V) or not np.isfinite(solver.getInfo().objective_function_value):
-        return None
-    if status == highspy.HighsModelStatus.kOptimal:
-        return restored(problem, program, value_V, "optimal", -np.inf if limits.gap == 0 else bound)
-    return restored(problem, program, value_V, "time-limited", bound)
+        return Outcome(bound=bound)
+    return Outcome(is_proven=status == highspy.HighsModelStatus.kOptimal, value_V=value_V, bound=bound)
 
 
 def _solver(limits: SolveLimits, further: Mapping[str, object]) -> highspy.Highs:

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from tests.builders import ModelPlan, make_profile
+from ttamer.planning import tasks
 from ttamer.planning.choice import score
 from ttamer.planning.model_choice import choose_models
 from ttamer.planning.planner import list_servers
-from ttamer.planning.problem import Column, Problem, Solution, SolveLimits
+from ttamer.planning.problem import Column, Problem, SolveLimits
 from ttamer.planning.program import make_program
 from ttamer.planning.solve import solve
 from ttamer.planning.solvers.labels import labels
+from ttamer.planning.tasks import Outcome
 from ttamer.planning.valuation import levels_of
 from ttamer.profiles.service import Limits, Service, Stage, Weights
 
@@ -108,11 +110,14 @@ def test_highs_loses_no_better_plan_to_rounding(
     assert found.objective == pytest.approx(best.objective, abs=1e-9)
 
 
-@pytest.mark.parametrize("claim", [Solution(status="infeasible"), None])
+@pytest.mark.parametrize("claim", [Outcome(is_infeasible=True), Outcome(is_proven=True, value_V=np.zeros(10_000))])
+@pytest.mark.parametrize("mix", [True, False])
 def test_a_plan_that_highs_does_not_find_is_found_by_labels(
-    monkeypatch: pytest.MonkeyPatch, claim: Solution | None
+    monkeypatch: pytest.MonkeyPatch, claim: Outcome, mix: bool
 ) -> None:
-    problem = program(700.0, 0.05, 21, "abc", 1.0)
+    problem = replace(program(700.0, 0.05, 21, "abc", 1.0), mix=mix)
     module = import_module("ttamer.planning.solvers.highs")  # by name: the package holds the function
-    monkeypatch.setattr(module, "_solved", lambda *arguments, **options: claim)
-    assert solve(problem, "highs") == solve(problem, "labels")
+    monkeypatch.setattr(module, "_run", lambda *arguments, **options: claim)
+    monkeypatch.setattr(tasks, "choice_in", lambda *arguments: None)
+    monkeypatch.setattr(tasks, "broken_limits", lambda *arguments: ["all"])
+    assert solve(problem, "highs").objective == pytest.approx(solve(problem, "labels").objective, abs=1e-12)

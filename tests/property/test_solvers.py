@@ -66,17 +66,11 @@ def problems(draw: st.DrawFn) -> Problem:
     )
 
 
-def able(problem: Problem) -> list[str]:
-    """The exact solvers for this kind of problem."""
-    is_linear = not (problem.mix and problem.aggregation == "product")
-    return [name for name in EXACT if is_linear or name in ("labels", "exhaustive")]
-
-
 @CALM
 @given(problems())
 def test_exact_solvers_find_what_enumeration_finds(problem: Problem) -> None:
     truth = SOLVERS["exhaustive"](problem, SolveLimits())
-    for name in able(problem):
+    for name in EXACT:
         found = solve(problem, name)
         assert found.status == truth.status, name
         if truth.status == "optimal":

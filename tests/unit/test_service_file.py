@@ -186,6 +186,13 @@ def test_what_is_shown_is_a_file_that_asks_for_the_same_service(asked: Service, 
     assert ServiceFile.parse(content, "shown").to_service("shown") == asked
 
 
+def test_at_its_door_a_service_has_what_the_network_leaves() -> None:
+    far = Service(slo_s=0.2, rate_rps=20, network_s=0.05)
+    assert far.serving_s == pytest.approx(0.15)
+    assert far.at_its_door() == Service(slo_s=far.serving_s, rate_rps=20)
+    assert Service(slo_s=0.2, rate_rps=20, network_s=0.3).serving_s == 0.0
+
+
 def test_what_is_shown_reads_as_people_write_it() -> None:
     shown = to_yaml(to_content(Service(slo_s=0.2, rate_rps=20, limits=Limits(memory_bytes=4 * 2**30))))
     for line in ("slo: 200ms", "rate: 20rps", "quantile: 99%", "  memory: 4GiB", "headroom: 0%"):

@@ -105,10 +105,10 @@ def test_serving_singly_and_in_batches_of_one_is_the_same_queue() -> None:
     rng = np.random.default_rng(4)
     arrival_s_N, stops = np.cumsum(rng.exponential(1.0, 500)), rng.integers(0, 2, 500).tolist()
     stages, heads = [flat(0.4), flat(0.6)], [flat(0.05), flat(0.1)]
-    vector = run_replica(arrival_s_N, Batching(size=1), staged(stages, [*heads], stops))
+    vector = run_replica(arrival_s_N, Batching(size=1), staged(stages, [*heads], list(stops)))
     # A size of 2 with all arrivals apart in time is the loop, one request at a time, when the timeout is 0.
     apart_s_N = np.arange(500) * 10.0
-    loop = run_replica(apart_s_N, Batching(size=2), staged(stages, [*heads], stops))
+    loop = run_replica(apart_s_N, Batching(size=2), staged(stages, [*heads], list(stops)))
     assert loop.service_s_N == pytest.approx(vector.service_s_N)
     assert loop.wait_s_N == pytest.approx(0)
 

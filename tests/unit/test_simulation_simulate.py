@@ -39,6 +39,15 @@ def test_a_promise_of_less_latency_than_a_single_service_is_broken() -> None:
     assert report.slo_misses == 1
 
 
+def test_what_the_network_takes_of_the_slo_is_not_there_to_wait_in() -> None:
+    plan = plan_of(PROFILE, slo_s=0.1)
+    far = plan.model_copy(update={"service": plan.service.model_copy(update={"network_s": 0.095})})
+    near, _ = simulated(plan, PROFILE, {}, requests=2000, seed=1)
+    report, _ = simulated(far, PROFILE, {}, requests=2000, seed=1)
+    assert near.slo_misses == 0
+    assert (report.slo_misses, report.slo_s) == (1, pytest.approx(0.005))
+
+
 def test_a_promise_inside_the_interval_of_what_was_observed_is_undecided() -> None:
     observed = simulated(plan_of(PROFILE), PROFILE, {}, requests=10_000, seed=1)[0].checks[0].observed
     report, _ = simulated(plan_of(PROFILE, latency_s=observed or 0.0), PROFILE, {}, requests=10_000, seed=1)
