@@ -16,10 +16,12 @@ import psutil
 from ttamer.profiles.allocation import KEEP_MEMORY
 from ttamer.profiles.profile import Machine
 from ttamer.profiling.cgroups import read_cpu_quota, read_cpuset, read_memory_limit_bytes
+from ttamer.profiling.gpu import read_gpu_facts
 
 ROOT = Path("/")
 # What makes two machines the same one for a profile. Clock policy and quotas may change from day to day.
 STABLE = ("cpu", "logical_cores", "physical_cores", "memory_gib", "gpus")
+VECTOR = re.compile(r"^(avx|fma|f16c|amx|sse4_2|asimd|sve|bf16|i8mm)")
 THREAD_VARIABLES = re.compile(r"^(OMP|MKL|KMP|GOMP|OPENBLAS|VECLIB|NUMEXPR|TORCH|ATEN|CUDA_VISIBLE|LD_PRELOAD|MALLOC)")
 
 
@@ -34,22 +36,33 @@ def read_machine(
     memory_bytes = _memory_bytes(root)
     facts = {
         "cpu": _cpu_model(root),
+        "instructions": _instructions(root),
+        "microcode": _of_cpuinfo(root, "microcode"),
+        "virtual": _is_virtual(root),
         "logical_cores": _logical_cores(root),
         "physical_cores": _physical_cores(root),
+        "topology": _topology(root),
         "memory_bytes": memory_bytes,
         "memory_gib": None if memory_bytes is None else round(memory_bytes / 2**30),
         "gpus": _gpu_names(root),
+        "gpu_facts": read_gpu_facts() if root == ROOT else None,
         "allowed_cpus": list((allowed or allowed_cpus)()),
         "cpu_quota": read_cpu_quota(root),
         "cpuset": read_cpuset(root),
         "memory_limit_bytes": read_memory_limit_bytes(root),
         "caches": _caches(root),
+        "cache_sharing": _cache_sharing(root),
         "numa_nodes": _numa_nodes(root),
         "smt": _text(root / "sys/devices/system/cpu/smt/active"),
         "governor": _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "turbo": _turbo(root),
+        "mhz": _mhz(root),
+        "clock_source": _text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "huge_pages": _chosen(_text(root / "sys/kernel/mm/transparent_hugepage/enabled")),
         "kernel": _text(root / "proc/sys/kernel/osrelease") or (platform.release() if root == ROOT else None),
+        "system": _system(root),
+        "container": _container(root),
+        "libc": " ".join(platform.libc_ver()).strip() or None if root == ROOT else None,
         "thread_variables": {name: variables[name] for name in sorted(variables) if THREAD_VARIABLES.match(name)},
         "allocator": dict(KEEP_MEMORY),  # what measuring processes set, whatever the variables above say
     }
@@ -92,6 +105,61 @@ def _cpu_model(root: Path) -> str | None:
     return (platform.processor() or platform.machine() or None) if root == ROOT else None
 
 
+def _of_cpuinfo(root: Path, name: str) -> str | None:
+    """What /proc/cpuinfo says of the first CPU."""
+    found = re.search(rf"^{re.escape(name)}\s*:\s*(.+)$", _text(root / "proc/cpuinfo") or "", flags=re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def _instructions(root: Path) -> list[str] | None:
+    """The vector instructions that numeric libraries choose their kernels by."""
+    flags = _of_cpuinfo(root, "flags") or _of_cpuinfo(root, "Features")
+    return None if flags is None else [flag for flag in flags.split() if VECTOR.match(flag)]
+
+
+def _is_virtual(root: Path) -> bool | None:
+    flags = _of_cpuinfo(root, "flags")
+    return None if flags is None else "hypervisor" in flags.split()
+
+
+def _topology(root: Path) -> dict[str, int] | None:
+    """Sockets, physical cores and hardware threads of the machine."""
+    folders = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology"))
+    ids = [(_text(folder / "physical_package_id"), _text(folder / "core_id")) for folder in folders]
+    known = [pair for pair in ids if None not in pair]
+    if not known:
+        return None
+    return {"sockets": len({socket for socket, _ in known}), "cores": len(set(known)), "threads": len(known)}
+
+
+def _mhz(root: Path) -> dict[str, float] | None:
+    """The least and most that the clock may be, and what it is; in MHz, what is unknown left out."""
+    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    names = {"least": "cpuinfo_min_freq", "most": "cpuinfo_max_freq", "now": "scaling_cur_freq"}
+    khz = {name: _text(folder / file) for name, file in names.items()}
+    found = {name: int(text) / 1e3 for name, text in khz.items() if text and text.isdigit()}
+    now = _of_cpuinfo(root, "cpu MHz")
+    if now and "now" not in found:
+        found["now"] = float(now)
+    return found or None
+
+
+def _cache_sharing(root: Path) -> dict[str, str] | None:
+    """Which CPUs share each cache of CPU 0."""
+    return _of_caches(root, "shared_cpu_list")
+
+
+def _system(root: Path) -> str | None:
+    found = re.search(r'^PRETTY_NAME="?([^"\n]+)"?$', _text(root / "etc/os-release") or "", flags=re.MULTILINE)
+    return found[1] if found else None
+
+
+def _container(root: Path) -> str | None:
+    """The kind of container, None outside of one or where nothing says so."""
+    marks = {"docker": ".dockerenv", "podman": "run/.containerenv"}
+    return next((kind for kind, mark in marks.items() if (root / mark).exists()), None)
+
+
 def _logical_cores(root: Path) -> int | None:
     count = len(re.findall(r"^processor\s*:", _text(root / "proc/cpuinfo") or "", flags=re.MULTILINE))
     return count or (os.cpu_count() if root == ROOT else None)
@@ -114,11 +182,15 @@ def _memory_bytes(root: Path) -> int | None:
 
 
 def _caches(root: Path) -> dict[str, str] | None:
+    return _of_caches(root, "size")
+
+
+def _of_caches(root: Path, what: str) -> dict[str, str] | None:
     caches = {}
     for folder in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index*")):
-        level, kind, size = (_text(folder / name) for name in ("level", "type", "size"))
-        if level and kind and size:
-            caches[f"L{level} {kind.lower()}"] = size
+        level, kind, text = (_text(folder / name) for name in ("level", "type", what))
+        if level and kind and text:
+            caches[f"L{level} {kind.lower()}"] = text
     return caches or None
 
 

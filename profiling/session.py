@@ -5,10 +5,12 @@ A group is every part of the target at one batch size: all stages, all heads and
 
 import gc
 import importlib
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -135,14 +137,31 @@ def check_logits(logits: torch.Tensor, spec: ModelSpec, batch: int, what: str) -
 
 def library_facts() -> dict[str, Any]:
     """Versions and settings that only a process with torch knows."""
-    threading = [line.strip() for line in torch.__config__.parallel_info().splitlines() if line.startswith("OpenMP")]
+    lines = [line.strip() for line in torch.__config__.parallel_info().splitlines()]
+
+    def named(*beginnings: str) -> str | None:
+        return next((line for line in lines if line.startswith(beginnings)), None)
+
     return {
         "torch": torch.__version__,
-        "openmp": threading[0] if threading else None,
+        "onednn": named("Intel(R) MKL-DNN", "oneDNN"),
+        "mkl": named("Intel(R) oneAPI Math Kernel", "Intel(R) Math Kernel"),
+        "openmp": named("OpenMP"),
+        "openmp_runtime": _openmp_runtime(),
+        "parallel_backend": (named("ATen parallel backend") or "").partition(": ")[2] or None,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "cuda": torch.version.cuda,
     }
+
+
+def _openmp_runtime(maps: Path = Path("/proc/self/maps")) -> str | None:
+    """The file name of the OpenMP library in this process: two of them in one process slow each other down."""
+    try:
+        found = re.findall(r"/((?:libgomp|libiomp5|libomp)[^/\s]*)$", maps.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return ", ".join(sorted(set(found))) or None
 
 
 def _measure(

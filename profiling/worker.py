@@ -37,13 +37,13 @@ def _run(task: Task, emit: Callable[..., None]) -> int:
 
     torch.set_num_threads(task.threads)
     torch.set_num_interop_threads(1)
-    check_binding(task.cpus, task.threads, torch.get_num_threads())
+    check_binding(task.cpus, task.threads, torch.get_num_threads(), torch.get_num_interop_threads())
     try:
         runs[task.measure](task, emit)
     except InputError as error:
         emit("failed", message=error.message, remedy=error.remedy)
         return 3
-    check_binding(task.cpus, task.threads, torch.get_num_threads())
+    check_binding(task.cpus, task.threads, torch.get_num_threads(), torch.get_num_interop_threads())
     emit("done")
     return 0
 
@@ -54,12 +54,16 @@ def bind(cpus: Sequence[int]) -> None:
         os.sched_setaffinity(0, cpus)
 
 
-def check_binding(cpus: Sequence[int], threads: int, torch_threads: int) -> None:
-    """Raise RuntimeError if a library undid the binding: some pin the main thread when they are imported."""
+def check_binding(cpus: Sequence[int], threads: int, torch_threads: int, between: int = 1) -> None:
+    """Raise RuntimeError if a library undid the binding: some pin the main thread when they are imported.
+
+    between: threads that torch runs independent operations on, one where it computes one model at a time.
+    """
     bound = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else sorted(cpus)
-    if bound != sorted(cpus) or torch_threads != threads:
+    if bound != sorted(cpus) or (torch_threads, between) != (threads, 1):
         raise RuntimeError(
-            f"bound to CPUs {sorted(cpus)} with {threads} threads, but running on {bound} with {torch_threads}"
+            f"bound to CPUs {sorted(cpus)} with {threads} threads within an operation and 1 between them, but running "
+            f"on {bound} with {torch_threads} and {between}"
         )
 
 

@@ -64,6 +64,8 @@ def test_a_library_that_undoes_the_binding_is_noticed() -> None:
         check_binding(here, 1, 4)
     with pytest.raises(RuntimeError, match="bound to CPUs"):
         check_binding((*here, 99), 1, 1)
+    with pytest.raises(RuntimeError, match="with 1 and 2"):
+        check_binding(here, 1, 1, 2)
 
 
 def test_a_sweep_through_a_real_process_ends_in_a_profile(tmp_path: Path) -> None:

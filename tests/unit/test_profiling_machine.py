@@ -11,7 +11,10 @@ from ttamer.profiling.cgroups import read_cpu_quota, read_cpu_stat, read_cpuset,
 from ttamer.profiling.machine import STABLE, allowed_cpus, parse_cpu_list, read_machine, siblings_of
 from ttamer.profiling.placement import PLACEMENTS, place_on_cpu, place_on_cuda, require_device
 
-CPU = "processor\t: {n}\nmodel name\t: Example 9000\nphysical id\t: 0\ncore id\t\t: {core}\n\n"
+CPU = (
+    "processor\t: {n}\nmodel name\t: Example 9000\nflags\t\t: fpu avx2 avx512_bf16 hypervisor\nmicrocode\t: 0x7\n"
+    "cpu MHz\t\t: 2500.5\nphysical id\t: 0\ncore id\t\t: {core}\n\n"
+)
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -39,7 +42,14 @@ def root(tmp_path: Path) -> Path:
             "sys/devices/system/cpu/cpu0/cache/index0/level": "1",
             "sys/devices/system/cpu/cpu0/cache/index0/type": "Data",
             "sys/devices/system/cpu/cpu0/cache/index0/size": "32K",
+            "sys/devices/system/cpu/cpu0/cache/index0/shared_cpu_list": "0-1\n",
             "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "performance\n",
+            "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "3500000\n",
+            "sys/devices/system/clocksource/clocksource0/current_clocksource": "tsc\n",
+            "etc/os-release": 'NAME="Example"\nPRETTY_NAME="Example Linux 12"\n',
+            ".dockerenv": "",
+            **{f"sys/devices/system/cpu/cpu{n}/topology/physical_package_id": "0\n" for n in range(4)},
+            **{f"sys/devices/system/cpu/cpu{n}/topology/core_id": f"{n // 2}\n" for n in range(4)},
             "sys/devices/system/cpu/cpu0/topology/thread_siblings_list": "0-1\n",
             "sys/devices/system/cpu/intel_pstate/no_turbo": "1\n",
             "sys/devices/system/node/node0/cpulist": "0-3\n",
@@ -56,22 +66,33 @@ def test_every_fact_is_read_where_the_system_gives_it(root: Path) -> None:
     facts = machine_in(root, OMP_NUM_THREADS="3", HOME="/home/user").facts
     assert facts == {
         "cpu": "Example 9000",
+        "instructions": ["avx2", "avx512_bf16"],
+        "microcode": "0x7",
+        "virtual": True,
         "logical_cores": 4,
         "physical_cores": 2,
+        "topology": {"sockets": 1, "cores": 2, "threads": 4},
         "memory_bytes": 16_300_000 * 1024,
         "memory_gib": 16,
         "gpus": ["Example GPU"],
+        "gpu_facts": None,
         "allowed_cpus": [0, 1, 2, 3],
         "cpu_quota": 1.5,
         "cpuset": "0-3",
         "memory_limit_bytes": 2**30,
         "caches": {"L1 data": "32K"},
+        "cache_sharing": {"L1 data": "0-1"},
         "numa_nodes": {"node0": "0-3"},
         "smt": None,
         "governor": "performance",
         "turbo": False,
+        "mhz": {"most": 3500.0, "now": 2500.5},
+        "clock_source": "tsc",
         "huge_pages": "madvise",
         "kernel": "6.1.0",
+        "system": "Example Linux 12",
+        "container": "docker",
+        "libc": None,
         "thread_variables": {"OMP_NUM_THREADS": "3"},
         "allocator": dict(KEEP_MEMORY),
     }

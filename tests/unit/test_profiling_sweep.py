@@ -1,5 +1,6 @@
 """Sweeps over made-up measuring processes: what is measured, kept, skipped, retried and told."""
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -383,6 +384,46 @@ def test_a_journal_cut_anywhere_ends_in_the_same_table(bench: Bench, monkeypatch
         assert bench.run(request_for("a", cores=(1,))).latency == whole.latency
         assert len(bench.told("point")) == VISITS * 2 * PARTS - kept
         assert kept >= 3 * PARTS - 2 or size < cut
+
+
+def test_a_disk_that_fills_up_keeps_the_visits_made_before(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Bench(bench.folder.parent / "whole").run(request_for("a", cores=(1,)))
+    write, space = os.write, [6000]
+
+    def write_if_there_is_space(file: int, content: bytes) -> int:
+        written = write(file, content[: space[0]])
+        space[0] -= written
+        if written < len(content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written
+
+    monkeypatch.setattr("ttamer.profiling.journal.os.write", write_if_there_is_space)
+    with pytest.raises(DocumentError) as raised:
+        bench.run(request_for("a", cores=(1,)))
+    journal = journal_path(bench.folder)
+    assert raised.value.message == (
+        f"{journal} cannot be written: No space left on device; the points finished before are kept"
+    )
+    assert raised.value.remedy == "free some space and run the same command again"
+    monkeypatch.undo()
+    kept = len(read_journal(journal).visits)
+    assert 0 < kept < VISITS * 2 * PARTS
+    assert bench.run(request_for("a", cores=(1,))).latency == whole.latency
+    assert len(bench.told("point")) == VISITS * 2 * PARTS - kept
+
+
+def test_a_disk_too_full_for_the_profile_keeps_the_journal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as during:
+        during.setattr("ttamer.profiling.sweep.write_profile", refuse_for_want_of_space)
+        with pytest.raises(DocumentError, match="No space left on device"):
+            bench.run(request_for("a", cores=(1,)))
+    profile = bench.run(request_for("a", cores=(1,)))
+    assert bench.tasks == []
+    assert len(profile.latency) == 2 * PARTS
+
+
+def refuse_for_want_of_space(folder: Path, profile: Profile) -> Profile:
+    raise DocumentError(f"{folder} cannot be written: No space left on device", remedy="free some space")
 
 
 def test_a_listener_that_fails_ends_the_process(bench: Bench) -> None:
