@@ -157,7 +157,7 @@ class DisciplinedQueue:
                 start_s, count = free_s, size
             else:
                 known_s = [arrival_s for arrival_s, _ in self._waiting.values()]
-                known_s += [one[0] for one in islice(self._coming, seen, seen + size - len(known_s))]
+                known_s += [one[0] for one in self._coming[seen : seen + size - len(known_s)]]
                 if not known_s:
                     break
                 start_s, count = clock(known_s, 0, free_s, size, timeout_s)

@@ -15,6 +15,7 @@ from ttamer.planning.simulation.arrivals import ARRIVALS
 from ttamer.planning.simulation.checks import latency_check
 from ttamer.planning.simulation.replica import Batching, run_replica
 from ttamer.planning.simulation.service import BatchService, Curve, ExitCurves, StagedService, WholeService
+from ttamer.profiles.simulation import Check
 
 REQUESTS, WARM_UP, FORGOTTEN = 60_000, 2_000, 40
 
@@ -65,7 +66,10 @@ def test_the_same_requests_and_seconds_give_the_same_sojourns_one_by_one() -> No
         assert mine_s == pytest.approx(in_simpy(arrival_s_N.tolist(), [0] * 5000, batching, answers), abs=1e-9)
 
 
-def test_the_interval_of_the_latency_covers_the_truth_as_often_as_it_says_although_requests_queue_together() -> None:
+@pytest.mark.parametrize(("replications", "requests"), [(1, 20_000), (10, 4000)])
+def test_the_interval_of_the_latency_covers_the_truth_as_often_as_it_says_although_requests_queue_together(
+    replications: int, requests: int
+) -> None:
     """At 80 % utilization an interval that took sojourns for independent would cover a quarter of the time."""
     rng = np.random.default_rng(12)
     curve = Curve((1,), (np.array([0.01]),))
@@ -74,7 +78,10 @@ def test_the_interval_of_the_latency_covers_the_truth_as_often_as_it_says_althou
         arrival_s_N = ARRIVALS["poisson"](80.0, requests, rng)
         return ours(arrival_s_N, Batching(size=1), WholeService(curve, 1, rng))[WARM_UP:]
 
+    def check() -> Check:
+        return latency_check([sojourn_s(WARM_UP + requests) for _ in range(replications)], 0.99, 1.0)
+
     truth_s = float(np.quantile(sojourn_s(6_000_000), 0.99))
-    checks = [latency_check(sojourn_s(WARM_UP + 20_000), 0.99, 1.0) for _ in range(200)]
+    checks = [check() for _ in range(200)]
     covered = np.mean([(check.low or 0.0) <= truth_s <= (check.high or np.inf) for check in checks])
     assert covered > 0.95 - 4 * (0.95 * 0.05 / 200) ** 0.5
