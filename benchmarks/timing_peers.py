@@ -1,0 +1,149 @@
+"""One model timed by ttamer's rounds, by torch.utils.benchmark, by a plain loop and by MLPerf LoadGen, in one process.
+
+All take turns, so that the machine's drift meets them alike; what is compared is taken turn by turn. Raw seconds: nothing
+is divided out. Run by benchmarks.measurements, in a fresh process bound as a measuring process is.
+
+Run: python -m benchmarks.timing_peers MODEL CORES BATCH TURNS CALLS
+"""
+
+import importlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ttamer.profiling.worker import bind, check_binding
+
+Call = Callable[[], object]
+P90_KEY = "result_90.00_percentile_latency_ns"
+
+
+def main() -> None:
+    model, cores, batch, turns, calls = sys.argv[1], *map(int, sys.argv[2:])
+    cpus = tuple(sorted(os.sched_getaffinity(0)))[-cores:]
+    bind(cpus)
+    import torch
+
+    torch.set_num_threads(cores)
+    torch.set_num_interop_threads(1)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        found = take_turns(model, batch, turns, calls, cpus)
+    check_binding(cpus, cores, torch.get_num_threads(), torch.get_num_interop_threads())
+    print(json.dumps(found))
+
+
+def take_turns(model: str, batch: int, turns: int, calls: int, cpus: Sequence[int]) -> dict[str, Any]:
+    """Medians and p90s of every turn by every tool, and whether others had the cores meanwhile."""
+    from ttamer.cli.models import choose_model
+    from ttamer.exits.loading import load
+    from ttamer.profiling.clock import WaitingClock
+    from ttamer.profiling.devices import DEVICES
+    from ttamer.profiling.interference import read_interference
+    from ttamer.profiling.reference import reference_kernel
+    from ttamer.profiling.verdicts import is_contended
+
+    target = load(**choose_model(model, None).arguments, device="cpu")
+    example, device = target.example(batch), DEVICES["cpu"]
+    reference = reference_kernel("cpu", device.gemm_size, device.moved_bytes)
+
+    def call() -> object:
+        return target.run_whole(example)
+
+    call()
+    with WaitingClock() as clock:
+        tools = {
+            "ttamer": lambda: by_rounds(call, reference, calls, clock),
+            "torch": lambda: by_torch(call, calls),
+            "loop": lambda: by_loop(call, calls),
+            "loadgen": lambda: by_loadgen(call, calls),
+        }
+        if importlib.util.find_spec("mlperf_loadgen") is None:
+            tools.pop("loadgen")
+        before = read_interference(cpus, clock.counters())
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in tools}
+        for turn in range(turns):
+            names = list(tools)
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                found[name].append(tools[name]())
+        evidence = read_interference(cpus, clock.counters()).evidence_since(before, len(cpus))
+    return {"turns": found, "contended": is_contended(evidence)}
+
+
+def by_rounds(call: Call, reference: Call, calls: int, clock: Any) -> dict[str, float]:
+    """As `ttamer profile` does it: rounds of the reference kernel, an untimed call and a sample."""
+    from ttamer.profiling.budgets import Budget
+    from ttamer.profiling.rounds import Part, clean_timings, measure_group
+
+    budget = Budget(name="peers", processes=1, min_rounds=calls, group_s=1e-9, half_width=0.01)
+    part = Part(part="whole", exit=-1, call=call)
+    group = measure_group(
+        [part], reference, call, budget, keep=clean_timings, time_calls=clock.time_calls, now=time.perf_counter
+    )
+    return summed_up(group.parts[0].seconds())
+
+
+def by_torch(call: Call, calls: int) -> dict[str, float]:
+    """By torch.utils.benchmark, which averages over blocks and so has no tail."""
+    import torch
+    from torch.utils.benchmark import Timer
+
+    timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+    timer.timeit(2)
+    return {"median_s": timer.blocked_autorange(min_run_time=calls * timer.timeit(2).median).median}
+
+
+def by_loop(call: Call, calls: int) -> dict[str, float]:
+    """By a loop around time.perf_counter."""
+    for _ in range(3):
+        call()
+    seconds = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - began)
+    return summed_up(seconds)
+
+
+def by_loadgen(call: Call, calls: int) -> dict[str, float]:
+    """By MLPerf LoadGen's SingleStream scenario: one query after the other, its own clock and its own quantile."""
+    import torch
+
+    loadgen: Any = importlib.import_module("mlperf_loadgen")
+
+    def answer(queries: Any) -> None:
+        with torch.inference_mode():  # which belongs to a thread, and LoadGen has its own
+            call()
+        loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(query.id, 0, 0) for query in queries])
+
+    call()
+    settings = loadgen.TestSettings()
+    settings.scenario, settings.mode = loadgen.TestScenario.SingleStream, loadgen.TestMode.PerformanceOnly
+    settings.min_query_count, settings.max_query_count, settings.min_duration_ms = calls, calls, 0
+    sut = loadgen.ConstructSUT(answer, lambda: None)
+    library = loadgen.ConstructQSL(1, 1, lambda samples: None, lambda samples: None)
+    with tempfile.TemporaryDirectory() as folder:
+        logs = loadgen.LogSettings()
+        logs.log_output.outdir = folder
+        logs.enable_trace = False
+        loadgen.StartTestWithLogSettings(sut, library, settings, logs)
+        told = (Path(folder) / "mlperf_log_detail.txt").read_text().splitlines()
+    loadgen.DestroyQSL(library)
+    loadgen.DestroySUT(sut)
+    lines = [json.loads(line.removeprefix(":::MLLOG ")) for line in told if P90_KEY in line]
+    return {"p90_s": float(lines[-1]["value"]) / 1e9}
+
+
+def summed_up(seconds: Sequence[float]) -> dict[str, float]:
+    """The median and the p90 of a turn."""
+    return {"median_s": statistics.median(seconds), "p90_s": sorted(seconds)[int(0.9 * len(seconds))]}
+
+
+if __name__ == "__main__":
+    main()
