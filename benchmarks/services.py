@@ -41,7 +41,7 @@ def cores_of(plan: Plan) -> int:
 def settings(group: Group, total: int) -> Iterator[Group]:
     """Every setting of the group that has so many cores in all."""
     for cores in CORES:
-        if total % cores:
+        if total < cores or total % cores:
             continue
         replicas = total // cores
         for batch in BATCHES:
