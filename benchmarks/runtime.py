@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from ttamer.cli.models import choose_model
-from ttamer.exits.automata import AutomatonWalk
 from ttamer.exits.costs import ExitCosts
 from ttamer.exits.deciding import decider_of
 from ttamer.exits.evaluate import best_within_drop, fit_candidates
-from ttamer.exits.signals import confidences
+from ttamer.exits.mixture import KINDS
+from ttamer.exits.signals import confidences, decidedness
 from ttamer.exits.trial import prepare_trial
 from ttamer.planning.prediction import Setting, predict_exiting, predict_whole
 from ttamer.profiles.profile import WHOLE, LatencyPoint, PointKey, Profile
@@ -40,7 +40,7 @@ from ttamer.profiling.rounds import loops_for
 ROOT = Path(__file__).resolve().parent.parent
 SIZES, ROUNDS, SAMPLES = (1, 2, 4, 8), 12, 64
 MAX_DROP = 0.01
-KINDS = ("last-exit", "confidence-threshold", "dynamic-index", "record-recall")
+COMPARED = ("last-exit", "confidence-threshold", "dynamic-index", "record-recall")
 
 
 def fitted(name: str, data: str, *options: str) -> tuple[Profile, str]:
@@ -126,7 +126,7 @@ def compare(bench: Bench) -> None:
     for _ in range(3):
         bench.time_parts(plain)
     print_decision(bench, plain)
-    for kind in KINDS:
+    for kind in COMPARED:
         costs = bench.costs()
         chosen = best_within_drop(fit_candidates([kind], calibration, costs), validation, costs, MAX_DROP).fitted
         print_comparison(bench, chosen.policy, bench.trial(chosen))
@@ -165,32 +165,36 @@ def taken_from(records: ExitRecords, row_M: Any) -> ExitRecords:
 
 
 def print_decision(bench: Bench, trial: Any) -> None:
-    """What deciding costs a row, beside a head at batch 1, for the richest policy: record-recall over all heads."""
+    """What deciding costs a row beside a head at batch 1: reading its logits and all that follows, for every kind."""
     staged = trial._model.staged
-    costs, calibration = bench.costs(), bench.records["calibration"]
-    recall = next(
-        one.policy
-        for one in fit_candidates(["record-recall"], calibration, costs)
-        if one.policy.heads_K(staged.exits).all()
-    )
-    decider = decider_of(recall, staged.exits)
     state = staged.run_stage(0, tuple(part[:1] for part in trial._inputs))
-    logits, rows = staged.run_head(0, state), [0]
-    walk = decider.walk(rows)
-    assert isinstance(walk, AutomatonWalk)
+    logits = staged.run_head(0, state)
+    head_s = median_s(lambda: staged.run_head(0, state), 20)
+    print(f"{bench.model:15} {'head 0 at batch 1':21} {1e6 * head_s:8.2f} us")
+    for what, call in (("reading and softmax", confidences), ("reading and entropy", decidedness)):
+        print_share(bench, what, median_s(lambda call=call: call(logits), 50), head_s)
+    calibration, costs = bench.records["calibration"], bench.costs()
+    for kind in KINDS:
+        family = [
+            one.policy for one in fit_candidates([kind], calibration, costs) if one.policy.heads_K(staged.exits)[0]
+        ]
+        if not family:
+            continue
+        decider = decider_of(family[len(family) // 2], staged.exits)
+        walks = [decider.walk([0]) for _ in range(50 * 50)]
+        steps = iter(walks)
+        seconds = median_s(lambda steps=steps: next(steps).step(0, (0,), logits), 50)
+        print_share(bench, f"all of {kind}", seconds, head_s)
 
-    def decide() -> None:
-        walk.nodes[0] = 0
-        walk.decide(0, rows, [0.5])
 
-    timed = {
-        "head 0 at batch 1": statistics.median(cpu_s(lambda: staged.run_head(0, state), 20) for _ in range(50)),
-        "its confidence": statistics.median(cpu_s(lambda: confidences(logits), 50) for _ in range(50)),
-        "the decision": statistics.median(cpu_s(decide, 50) for _ in range(50)),
-    }
-    head_s = timed["head 0 at batch 1"]
-    for what, seconds in timed.items():
-        print(f"{bench.model:15} {what:21} {1e6 * seconds:8.2f} us {100 * seconds / head_s:6.1f} % of a head")
+def print_share(bench: Bench, what: str, seconds: float, head_s: float) -> None:
+    """A line with seconds and their share of a head's."""
+    print(f"{bench.model:15} {what:31} {1e6 * seconds:8.2f} us {100 * seconds / head_s:6.1f} % of a head")
+
+
+def median_s(call: Callable[[], object], loops: int) -> float:
+    """The median of 50 timings."""
+    return statistics.median(cpu_s(call, loops) for _ in range(50))
 
 
 def benches(arguments: Sequence[str]) -> list[tuple[Profile, str]]:

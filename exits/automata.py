@@ -79,12 +79,9 @@ class AutomatonWalk:
 
     def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
         """The exit that answers each of these rows, negative for a row that goes on."""
-        automaton = self.automaton
-        return self.decide(exit, rows, automaton.signal(logits_BV) if automaton.edges_K[exit] else [1.0] * len(rows))
-
-    def decide(self, exit: int, rows: Sequence[int], signals: Sequence[float]) -> list[int]:
-        """The same from the signals: a search among the edges and a look into the table for each row."""
-        edges, codes, nodes = self.automaton.edges_K[exit], self.automaton.codes, self.nodes
+        automaton, nodes = self.automaton, self.nodes
+        edges, codes = automaton.edges_K[exit], automaton.codes
+        signals = automaton.signal(logits_BV) if edges else [0.0] * len(rows)
         if len(rows) == 1:  # half the time of the loop
             row = rows[0]
             answer = codes[nodes[row]][bisect_right(edges, signals[0])]

@@ -5,10 +5,10 @@ Axes: B batch, K exits of all members, V classes.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from ttamer.exits.heads import State
+from ttamer.exits.inference import inferring
 from ttamer.exits.staged import StagedModel
 from ttamer.profiles.cascade import SEPARATOR, Numbering, join_specs
 from ttamer.profiles.profile import ModelSpec
@@ -30,7 +30,7 @@ class CascadeModel(nn.Module):
         self._owners = [(members[place], own) for place, own in map(numbering.place, range(self.exits))]
         self._last = members[-1]
 
-    @torch.inference_mode()
+    @inferring
     def example(self, batch: int) -> State:
         """A random valid input."""
         return self._last.example(batch)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ttamer.exits.cascade import CascadeModel
 from ttamer.exits.deciding import decider_of
 from ttamer.exits.heads import HEADS, State
+from ttamer.exits.inference import inferring
 from ttamer.exits.policies.protocol import Policy
 from ttamer.exits.staged import StagedModel
 from ttamer.exits.sweeping import Sweeps
@@ -53,7 +54,7 @@ class ExitingModel(nn.Module):
         ]
         self._roams = not self.decider.is_line and len(self._spans) > 1
 
-    @torch.inference_mode()
+    @inferring
     def forward(
         self, *inputs: Tensor, numbers: Sequence[int] | None = None, on_answer: OnAnswer | None = None
     ) -> Answers:

@@ -15,16 +15,20 @@ from torch import Tensor
 from ttamer.profiles.errors import InputError
 
 FEW_LOGITS = 128  # up to here plain Python is faster
+NO_NUMBER, CHECK = "a head answers with NaN or infinity", "check the weights, the heads and the input"
 LARGEST_EXPONENT = 700.0  # e^700 and e^-700 are ordinary double-precision numbers
 
 
 def confidences(logits_BV: Tensor) -> list[float]:
     """The largest softmax probability of each row. Raises InputError on NaN or infinity."""
-    if is_read_out(logits_BV):
+    if logits_BV.numel() <= FEW_LOGITS and not logits_BV.is_cuda:
         found = [_confidence(row) for row in logits_BV.tolist()]
     else:
         found = torch.softmax(logits_BV, dim=1, dtype=torch.float64).amax(dim=1).tolist()
-    return _numbers(found)
+    total = found[0] if len(found) == 1 else sum(found)
+    if total != total:  # NaN alone; the quickest of ways to ask
+        raise InputError(NO_NUMBER, remedy=CHECK)
+    return found
 
 
 def decidedness(logits_BV: Tensor) -> list[float]:
@@ -44,8 +48,8 @@ def classes(logits_BV: Tensor) -> list[int]:
         _numbers([sum(row) for row in rows])
         return [row.index(max(row)) for row in rows]
     _numbers([float(logits_BV.sum(dtype=torch.float64))])
-    found: list[int] = logits_BV.argmax(dim=1).tolist()
-    return found
+    highest: list[int] = logits_BV.argmax(dim=1).tolist()
+    return highest
 
 
 def is_read_out(logits_BV: Tensor) -> bool:
@@ -73,5 +77,5 @@ def _decidedness(logits: list[float]) -> float:
 
 def _numbers(found: Sequence[float]) -> list[float]:
     if not math.isfinite(sum(found)):
-        raise InputError("a head answers with NaN or infinity", remedy="check the weights, the heads and the input")
+        raise InputError(NO_NUMBER, remedy=CHECK)
     return list(found)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ttamer.exits.catalog import Entry
 from ttamer.exits.heads import Head
+from ttamer.exits.inference import inferring
 from ttamer.exits.variants import apply_variant, compiled, converter
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import ModelSpec
@@ -117,23 +118,23 @@ class StagedModel(nn.Module):
         """The first exit of each model: there is one."""
         return (0,)
 
-    @torch.inference_mode()
+    @inferring
     def example(self, batch: int) -> State:
         """A random valid input of stage 0, on the model's device."""
         return self.backbone.example(batch, self.spec.input_shape, self.device)
 
-    @torch.inference_mode()
+    @inferring
     def run_stage(self, k: int, state: State) -> State:
         """The state after stage k, from the state before it."""
         return self._stage_K[k](self._convert(state) if k == 0 and self._convert else state)
 
-    @torch.inference_mode()
+    @inferring
     def run_head(self, k: int, state: State) -> Tensor:
         """Calibrated logits (B, V) of exit k, from the state after stage k."""
         logits, temperature = self._logits_K[k](state), self.temperature_K[k]
         return logits if temperature == 1 else logits / temperature
 
-    @torch.inference_mode()
+    @inferring
     def run_whole(self, state: State) -> Tensor:
         """The backbone's own logits (B, V), without any early head."""
         if self._convert:
@@ -142,7 +143,7 @@ class StagedModel(nn.Module):
             state = stage(state)
         return self._logits_K[-1](state)
 
-    @torch.inference_mode()
+    @inferring
     def pooled(self, k: int, state: State) -> Tensor:
         """What the linear layer of head k sees (B, D), from the state after stage k."""
         head = self.heads[k]

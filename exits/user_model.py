@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ttamer.exits.inference import inferring
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import ModelSpec
 
@@ -31,24 +32,24 @@ class UserModel:
         self._stages: Sequence[nn.Module] = list(getattr(module, "stages", ()))
         self._heads: Sequence[nn.Module] = list(getattr(module, "heads", ()))
 
-    @torch.inference_mode()
+    @inferring
     def example(self, batch: int) -> tuple[Tensor, ...]:
         """The user's example, repeated along its first axis until there are B rows."""
         return tuple(_with_rows(tensor, batch) for tensor in self._example)
 
-    @torch.inference_mode()
+    @inferring
     def run_stage(self, k: int, state: Any) -> Any:
         """The state after stage k; a plain module's only stage is the whole module."""
         if not self._stages:
             return self._module(*state)
         return self._stages[k](*state) if k == 0 else self._stages[k](state)
 
-    @torch.inference_mode()
+    @inferring
     def run_head(self, k: int, state: Any) -> Tensor:
         """The logits (B, V) of exit k; of a plain module, what it returned."""
         return logits_of(self._heads[k](state) if self._heads else state)
 
-    @torch.inference_mode()
+    @inferring
     def run_whole(self, state: Any) -> Tensor:
         """The logits (B, V) of the last exit."""
         for k in range(len(self.spec.exits)):

@@ -58,8 +58,8 @@ def sha256_of(path: Path) -> str:
 
 
 def _library_versions() -> dict[str, str]:
-    installed = {dist.name.lower(): dist.version for dist in metadata.distributions() if dist.name}
-    return {name: installed[name] for name in LIBRARIES if name in installed}
+    found = {name: next(iter(metadata.distributions(name=name)), None) for name in LIBRARIES}
+    return {name: distribution.version for name, distribution in found.items() if distribution}
 
 
 def _git_commit() -> str | None:

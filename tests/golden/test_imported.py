@@ -1,11 +1,14 @@
 """Numbers of other projects, imported and planned: optima that are known, and every pipeline that they published."""
 
+import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import yaml
 
 from tests.golden.test_planning import margin_left
 from tools.peer_csv import (
@@ -13,19 +16,25 @@ from tools.peer_csv import (
     infadapter_service,
     ipa_rows,
     ipa_service,
+    sponge_rows,
+    sponge_service,
     write_csv,
+    write_network,
 )
 from ttamer.planning.base_cores import base_cores
 from ttamer.planning.model_choice import choose_models
 from ttamer.planning.planner import plan_service
+from ttamer.planning.schedule import make_schedule, verify_schedule
 from ttamer.planning.verify import verify
 from ttamer.profiles.documents import load_yaml
 from ttamer.profiles.errors import InfeasibleError
 from ttamer.profiles.imports import import_profile
+from ttamer.profiles.network_trace import read_network_trace
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import BaseAllocation, Limits, Running, Service, Stage, Weights
 from ttamer.profiles.service_file import ServiceFile
+from ttamer.profiles.units import parse_bytes
 
 PIPELINES = ("video", "audio-qa", "audio-sent", "sum-qa", "nlp")
 
@@ -206,3 +215,20 @@ def test_the_resnets_of_infadapter_share_a_load_within_twenty_cores(shared: Path
     for group in plan.groups:
         assert group.rate_rps / group.replicas <= 0.8 * group.capacity_rps * (1 + 1e-9)
     assert verify(plan, profile) == []
+
+
+def test_sponge_is_scheduled_second_by_second_under_the_network_it_was_run_with(shared: Path, tmp_path: Path) -> None:
+    peers = shared / "data" / "peers"
+    profile = imported(sponge_rows(peers), tmp_path)
+    write_network(tmp_path / "bandwidth.csv", peers)
+    asked = ServiceFile.parse(yaml.safe_load(sponge_service()), "sponge.yaml")
+    network = asked.network_trace("sponge.yaml")
+    assert network is not None
+    trace = read_network_trace(tmp_path / network.trace, parse_bytes(str(network.request)))
+    with (peers / "bandwidth_4g_bus0001.csv").open(newline="") as file:
+        published_ms = [float(row["remaining_slo_ms_284KB"]) for row in csv.DictReader(file)]
+    assert np.floor(1e3 * (1 - trace.network_s_S)).tolist() == pytest.approx(published_ms, abs=1.0)
+    made = make_schedule(asked.to_service("sponge.yaml"), profile, trace)
+    assert verify_schedule(made) == []
+    assert made.summary()["served"] == len(published_ms)
+    assert made.summary()["cores_least"] < made.summary()["cores_static"]

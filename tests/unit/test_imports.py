@@ -62,6 +62,12 @@ def test_a_model_of_two_stages_is_told_apart_by_the_stage(tmp_path: Path) -> Non
     assert profile.tasks() == ("x", "y")
 
 
+def test_rows_of_several_devices_are_points_of_one_model(tmp_path: Path) -> None:
+    text = "device,model,accuracy,cores,batch,latency_s\ncuda,m,0.5,1,1,0.1\n,m,0.5,1,1,0.2\ncpu,m,0.5,2,1,0.15\n"
+    profile = imported(tmp_path, text)
+    assert profile.settings_of("m") == [("cpu", 1, 1), ("cpu", 2, 1), ("cuda", 1, 1)]
+
+
 def with_row(row: str) -> str:
     return f"{HEADER}\n{ROWS}{row}\n"
 
@@ -95,6 +101,11 @@ def with_row(row: str) -> str:
         (with_row("small,0.6,1,4,0.2,1,1"), "lines 3 and 5: 'small' at batch 4 on 1 cores stands there twice"),
         (with_row("small,0.7,1,8,0.2,1,1"), "'small' has accuracy 0.7 here and 0.6 before"),
         ("stage,model,accuracy,cores,batch,latency_s\nx,a,0.5,1,1,1\n,b,0.5,1,1,1\n", "a stage in some rows"),
+        ("device,model,accuracy,cores,batch,latency_s\ngpu,a,0.5,1,1,1\n", "device 'gpu' is no device"),
+        (
+            "device,model,accuracy,cores,batch,latency_s\ncuda,a,0.5,1,1,1\ncuda,a,0.5,1,1,2\n",
+            "'a' at batch 1 on 1 devices stands there twice",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_with_the_place_and_the_reason(tmp_path: Path, text: str, said: str) -> None:
