@@ -24,7 +24,7 @@ from ttamer.profiles.records import Floats
 UNPROVEN_S = 2.0  # for a search that can prove nothing, as it does not see all options
 FIRST = 0.25  # of the time: to find the choice that mixtures are held against
 LEFT = 0.25  # of the time: for the search among the mixtures
-KEPT = (64, None)  # labels a step: a narrow listing finds good mixtures for the one that leaves nothing out
+KEPT = (32, 256, 2048, None)  # labels a step: narrow listings find good mixtures for the one that leaves nothing out
 SHORT = (32, 256)  # labels a stage of searches that prove nothing
 
 
@@ -140,7 +140,7 @@ def _mixtures(
     bound = np.inf
     for place in range(len(problem.stages)):
         outlook, view = look_out(problem, relaxed, listed, place, target)
-        outlooks = [outlook, *look_for_room(view)]
+        outlooks = [outlook] if effort.most_kept == KEPT[0] and known else [outlook, *look_for_room(view)]
         if all(options.is_complete for options in listed):
             bound = min(bound, outlook.bound)
         listed.append(mixed_options(problem, table, relaxed, place, outlooks, effort))

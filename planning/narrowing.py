@@ -20,16 +20,16 @@ Offer = Callable[[PartialChoices, np.ndarray], float]
 
 
 def narrowed(
-    stages: Sequence[StageOptions], weight: float, ranges: Sequence[Span], offer: Offer
+    stages: Sequence[StageOptions], weight: float, ranges: Sequence[Span], offer: Offer | float
 ) -> Completions:  # fmt: skip
     """The bounds in those of the ranges whose bounds exceed the target, halved while it helps.
 
-    offer: takes choices that are met on the way and gives the target, what a choice must exceed.
+    offer: takes choices that are met on the way and gives the target, what a choice must exceed; or a target.
     """
     relaxed = Relaxed(stages, weight)
     for left in reversed(range(ROUNDS)):
         completions = make_completions(stages, weight, ranges, [relaxed.prices(span) for span in ranges])
-        target = offer(*_met(completions))
+        target = offer if isinstance(offer, float) else offer(*_met(completions))
         bound_I = completions.bound_I
         alive = np.flatnonzero(bound_I > target).tolist()
         coarse = [i for i in alive if _is_coarse(completions.spans[i], weight, float(bound_I[i]) - target)]

@@ -68,12 +68,12 @@ def look_out(
     if problem.aggregation != "product":
         ones, zeros = [1.0] * len(raw), [0.0] * len(raw)
         view = View(problem, relaxed, place, raw, in_units(problem, relaxed.limited, raw, is_whole=True), ones, zeros)
-        return _outlook(view, narrowed(view.stages, 0.0, [EVERYTHING], lambda *_: target), target), view
+        return _outlook(view, narrowed(view.stages, 0.0, [EVERYTHING], target), target), view
     touch_S = [max(TINIEST, float(options.accuracy_O.mean())) for options in raw]
     for left in reversed(range(ROUNDS)):
         view = _touching(problem, relaxed, place, raw, touch_S)
         ranges = spans(view.stages, problem.accuracy_weight, problem.least_accuracy or 0.0, RANGES)
-        bounds = narrowed(view.stages, problem.accuracy_weight, ranges, lambda *_: target)
+        bounds = narrowed(view.stages, problem.accuracy_weight, ranges, target)
         if not left or not bounds.spans:
             break
         likely = bounds.spans[int(np.argmax(bounds.bound_I))]
@@ -87,7 +87,7 @@ def look_for_room(view: View) -> Iterator[Outlook]:
     """For every limit an outlook on choices that keep it, while they keep the others."""
     for number in range(view.stages[0].use_OD.shape[1]):
         stages = [replace(options, penalty_O=options.use_OD[:, number]) for options in view.stages]
-        bounds = narrowed(stages, 0.0, [EVERYTHING], lambda *_: -FULL)
+        bounds = narrowed(stages, 0.0, [EVERYTHING], -FULL)
         yield _outlook(view, bounds, -FULL, number)
 
 

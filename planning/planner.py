@@ -18,7 +18,7 @@ from ttamer.planning.promises import deploy, promise_of_group, promise_of_plan
 from ttamer.planning.published import PublishedLaw, most_rps
 from ttamer.planning.remarks import binding_constraints, notes_on, refuse_weaker_quantiles
 from ttamer.planning.solve import solve
-from ttamer.planning.valuation import Levels, levels_of, most_cores_of, objective_of, weighing_of
+from ttamer.planning.valuation import Levels, levels_of, objective_of, weighing_of
 from ttamer.planning.verify import verify
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
@@ -26,7 +26,6 @@ from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import Service, Stage
 from ttamer.profiles.shelf import SHELF
 
-MANY_CORES = 32  # up to which labels lists mixtures within a second
 EXPLAINING_S = 2.0  # for each of the services close to one that cannot be had
 PRECISION = 0.005  # relative, of the least latency of measured stages, which a bisection finds
 
@@ -57,11 +56,9 @@ def feasibility_of(
     levels = levels_of(profile, choices)
 
     def solved(one: Service, some: Sequence[Server]) -> Solution:
-        most_cores = most_cores_of(one)
-        many = most_cores is None or most_cores > MANY_CORES
-        solver = "highs" if one.mix and many else "labels"
+        problem = make_program(one, some, levels).problem
         try:
-            return _solved(make_program(one, some, levels).problem, solver, SolveLimits(time_s=EXPLAINING_S))
+            return _solved(problem, None if one.mix else "labels", SolveLimits(time_s=EXPLAINING_S))
         except InputError:  # none was found in time, so none is named
             return Solution(status="infeasible")
 
@@ -100,15 +97,8 @@ def best_plan(
 
 
 def solver_for(problem: Problem, wanted: str | None) -> str:
-    """The solver asked for, else one that can solve the problem: mixed accuracies that multiply need labels.
-
-    So do pipelines that mix on few cores if they are not to take HiGHS seconds.
-    """
-    is_mixed_pipeline = problem.mix and len(problem.stages) > 1
-    by_pool = [pool.most_cores for pool in problem.pools]
-    limits = [problem.most_cores] if problem.most_cores is not None else by_pool
-    is_small = bool(limits) and sum(MANY_CORES + 1 if one is None else one for one in limits) <= MANY_CORES
-    return wanted or ("labels" if is_mixed_pipeline and (problem.aggregation == "product" or is_small) else "highs")
+    """The solver asked for, else HiGHS, or labels where accuracies multiply, which they are made for."""
+    return wanted or ("labels" if problem.aggregation == "product" else "highs")
 
 
 def _solved(problem: Problem, solver: str | None, limits: SolveLimits) -> Solution:

@@ -53,6 +53,9 @@ class Search:
 
         Raises TimeoutError when the time runs out in one that leaves nothing out. Bound and choice hold either way.
         """
+        if len(self.stages) == 1:
+            self._take_best(self.stages[0])
+            return True
         ranges = spans(self.stages, self.weight, self.floor, RANGES)
         bounds = narrowed(self.stages, self.weight, ranges, self._offer_all)
         self.bound = max(self.best, bounds.bound)
@@ -65,6 +68,12 @@ class Search:
                 self._exchange()
         self._narrowed(bounds)
         return False
+
+    def _take_best(self, options: StageOptions) -> None:
+        """Offer the best option of the only stage, each of which keeps the limits."""
+        worth_O = self.weight * options.factor_O - options.penalty_O - self.loading_weight * options.load_s_O
+        self._offer([int(np.argmax(worth_O))])
+        self.bound = self.best
 
     def _narrowed(self, bounds: Completions) -> Completions:
         """The bounds of the options that can still be part of a better choice."""

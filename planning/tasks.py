@@ -82,7 +82,7 @@ def _proven(start: Solution | None) -> Solution:
 def _by_column(problem: Problem, listing: Listing) -> Task | Solution:
     """The columns without mixing that can be part of a better choice than a short search finds, and those of it."""
     search = make_search(problem, listing)
-    is_proven = search.run(np.inf, SHORT[:1]) if listing.stages else True
+    is_proven = search.run(np.inf, SHORT) if listing.stages else True
     start = choice_of(problem, search.picks) if search.picks is not None else None
     if is_proven and start is None:
         return Solution(status="infeasible")
