@@ -50,9 +50,9 @@ NAMES = [
     ),
     Bad(
         name="an arrival process nobody knows",
-        command=(*SIMULATE, "--arrivals", "bursty"),
-        says="unknown arrival process 'bursty'",
-        remedy="known: constant, poisson",
+        command=(*SIMULATE, "--arrivals", "weekly"),
+        says="unknown arrival process 'weekly'",
+        remedy="known: bursty, constant, poisson",
     ),
     Bad(
         name="a kind of head that reads texts",
