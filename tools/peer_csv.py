@@ -4,7 +4,7 @@
 
 PEERS holds the papers' numbers in neutral form (ipa_pipelines.json, ipa_profiles_long.csv, ipa_optimizer_points.csv,
 ipa_p99_batch1_8cores.csv, infadapter_capacity.csv, infadapter_variants.csv, sponge_profile_grids.csv,
-bandwidth_4g_bus0001.csv). For each of IPA's five pipelines, for InfAdapter's five ResNets and for Sponge's ResNet-18 OUT
+bandwidth_4g_bus0001.csv). For each of IPA's five pipelines, for InfAdapter's ResNets and Sponge's ResNet-18 OUT
 gets NAME.csv and a service file NAME.yaml, and for Sponge the bandwidth of a 4G network, second by second.
 
 Of several measurements of one setting the numbers that IPA's optimizer ran with come first, then its final series at
