@@ -37,7 +37,8 @@ def run(
 
     measured = read_profile(find_profile(profile))
     measured.spec(model)
-    kinds = allowed_kinds(Stage(policies=names(policies, "--policies", "dynamic-index,no-recall")))
+    stage = Stage(policies=names(policies, "--policies", "dynamic-index,no-recall"))
+    kinds = allowed_kinds(stage, measured.members(model))
     splits = ("calibration", "validation", "test")
     calibration, validation, test = (read_records(measured, model, split) for split in splits)
     found = frontier(kinds, calibration, validation, test, measured_costs(measured, model, device.value))

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from ttamer.exits.active_heads import Heads, head_choices
+from ttamer.exits.active_heads import Heads
 from ttamer.exits.costs import ExitCosts
 from ttamer.exits.decision import Decision, in_blocks
 from ttamer.exits.head_policy import HeadPolicy
+from ttamer.exits.head_sets import promising
 from ttamer.exits.parameters import Rows
 from ttamer.exits.sweep import Corner, corners
 from ttamer.profiles.records import ExitRecords, Floats
@@ -41,7 +42,7 @@ class TablePolicy(HeadPolicy):
     @classmethod
     def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
         """The optima at the corners of the promised frontier, for several sets of active heads."""
-        sets = head_choices(calibration)
+        sets = promising(calibration, costs)
         return [policy for heads in sets for policy in cls.swept(calibration, costs, heads, CORNERS)]
 
     @classmethod

@@ -19,8 +19,7 @@ from ttamer.exits.evaluate import (
     fit_candidates,
     refuse_overlap,
 )
-from ttamer.exits.policies import OFFERED, POLICIES
-from ttamer.exits.policies.cascade_index import CascadeIndex
+from ttamer.exits.policies import OFFERED, OFFERED_TO_CASCADES, POLICIES
 from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts
 from ttamer.planning.exit_terms import ExitTerms, whole_alone_s
@@ -67,9 +66,7 @@ def operating_points(
     Raises InputError on an unknown policy kind, on records that do not fit the model or overlap, InfeasibleError if
     they are too few for the guarantee asked for.
     """
-    kinds = allowed_kinds(stage)
-    if len(profile.members(model)) > 1 and not stage.policies:
-        kinds = (*kinds, CascadeIndex.kind)
+    kinds = allowed_kinds(stage, profile.members(model))
     if not has_records(profile, model) or not _heads_are_measured(profile, model, device):
         return _unrecorded(profile, model, choice, device, terms)
     calibration, validation = (read_records(profile, model, split) for split in ("calibration", "validation"))
@@ -108,12 +105,15 @@ def _unrecorded(
     return [point] if terms.in_time(point.mean_s) else []
 
 
-def allowed_kinds(stage: Stage) -> tuple[str, ...]:
-    """The policy kinds a stage allows, the offered ones if it names none. Raises InputError on an unknown one."""
+def allowed_kinds(stage: Stage, members: Sequence[str]) -> tuple[str, ...]:
+    """The policy kinds a stage allows, the offered ones if it names none. Raises InputError on an unknown one.
+
+    members: the models of a cascade, one of a single model.
+    """
     for kind in stage.policies:
         if kind not in POLICIES:
             raise unknown_name("exit policy", kind, POLICIES)
-    return tuple(stage.policies) or OFFERED
+    return tuple(stage.policies) or (OFFERED if len(members) == 1 else OFFERED_TO_CASCADES)
 
 
 def measured_costs(profile: Profile, model: str, device: str) -> ExitCosts:

@@ -103,7 +103,8 @@ def _explicit(profile: Profile, stage: Stage, devices: Sequence[str]) -> ModelCh
 def profiling(profile: Profile, models: Sequence[str], device: str) -> str:
     """The command that measures these models into the profile."""
     where = profile_option(profile.folder or SHELF / profile.name)
-    return " ".join(["ttamer profile", *models]) + ("" if device == "cpu" else f" --device {device}") + where
+    members = dict.fromkeys(member for model in models for member in profile.members(model))
+    return " ".join(["ttamer profile", *members]) + ("" if device == "cpu" else f" --device {device}") + where
 
 
 def is_measured(profile: Profile, model: str, *devices: str) -> bool:

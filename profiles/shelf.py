@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ttamer.profiles.cascade import is_cascade, members_of
 from ttamer.profiles.documents import envelope, read_table, read_yaml, require_columns, write_table, write_yaml
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.profile import AccuracyRow, ImportedPoint, LatencyPoint, Machine, ModelSpec, PointKey, Profile
@@ -95,8 +96,10 @@ def profile_option(folder: Path) -> str:
 def remeasuring(models: Iterable[str], verdict: str, folder: Path) -> str:
     """The command that measures the points of these models anew which were given this verdict.
 
-    A profile that comes with the package is of another machine: there the models are measured into one of the user's.
+    Of a cascade those of its members. A profile that comes with the package is of another machine: there the models
+    are measured into one of the user's.
     """
+    models = {member for model in models for member in (members_of(model) if is_cascade(model) else (model,))}
     if folder.parent == SHIPPED:
         return f"ttamer profile {' '.join(sorted(models))}"
     return f"ttamer profile {' '.join(sorted(models))} --remeasure {verdict}{profile_option(folder)}"

@@ -1,7 +1,7 @@
 """The exit policies by kind. A new one is a file in this folder and a line here.
 
-POLICIES can be served. OFFERED are those that a plan tries unless its service names others: the rest cost more to fit
-or are there to be compared with. ORACLES look at what no server knows; they are bounds.
+POLICIES can be served. OFFERED and OFFERED_TO_CASCADES are those that a plan tries for a single model and for several
+unless its service names others. ORACLES look at what no server knows; they are bounds.
 """
 
 from ttamer.exits.policies.apparate import Apparate
@@ -40,7 +40,9 @@ POLICIES: dict[str, type[Policy]] = {
     "apparate": Apparate,
 }
 
-OFFERED = ("last-exit", "fixed-exit", "confidence-threshold", "dynamic-index", "no-recall", "record-recall")
+OFFERED = tuple(kind for kind in POLICIES if kind != CascadeIndex.kind)  # on one line that is the dynamic index
+# What skipping costs is a single model's: it takes for granted that all stages before a head are run.
+OFFERED_TO_CASCADES = tuple(kind for kind in POLICIES if kind != SkippableIndex.kind)
 
 ORACLES: dict[str, type[Policy]] = {
     "oracle-first-correct": FirstCorrect,

@@ -15,11 +15,12 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ttamer.exits.active_heads import Heads, head_choices
+from ttamer.exits.active_heads import Heads
 from ttamer.exits.confidence_chain import bin_of, fit_chain, require_tables
 from ttamer.exits.exploration.chain import NO_PARENT, Forest, Node
 from ttamer.exits.exploration.index import solve_forest
 from ttamer.exits.exploration.line import TIE
+from ttamer.exits.head_sets import promising
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.table_policy import TablePolicy, rows_of
@@ -27,7 +28,6 @@ from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats
 
 PRICES = np.logspace(-3, 0.5, 15)
-MOST_HEADS = 6  # more of them won nothing on held-out halves and cost most of the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class CascadeIndex(TablePolicy):
     @classmethod
     def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
         """The optima for a range of prices and several sets of active heads."""
-        sets = [heads for heads in head_choices(calibration) if len(heads) <= MOST_HEADS]
+        sets = promising(calibration, costs)
         return [policy for heads in sets for policy in cls.solved(calibration, costs, heads)]
 
     @classmethod

@@ -13,9 +13,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ttamer.exits.active_heads import Heads, head_choices
+from ttamer.exits.active_heads import Heads
 from ttamer.exits.confidence_chain import PRICES, ConfidenceChain, bin_of, fit_chain, quantile_edges, require_tables
 from ttamer.exits.head_policy import Whole
+from ttamer.exits.head_sets import promising
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.sweep import Corner
@@ -78,7 +79,7 @@ class RecordRecall(TablePolicy):
 
         Not the corners of what they do on the calibration records: on held-out halves those were worse.
         """
-        solvers = [cls.solver(calibration, costs, heads) for heads in head_choices(calibration)]
+        solvers = [cls.solver(calibration, costs, heads) for heads in promising(calibration, costs)]
         return [solve(price) for solve in solvers for price in PRICES.tolist()]
 
     @classmethod
