@@ -40,7 +40,8 @@ def evidence_of(spec: PolicySpec, profile: Profile, device: str) -> Evidence | N
         return None
     costs = measured_costs(profile, spec.model, device)
     policy = FittedPolicy.from_spec(spec).policy
-    has_test = records_path(profile.require_folder(), spec.model, "test").is_file()
+    folder = profile.require_folder()
+    has_test = all(records_path(folder, member, "test").is_file() for member in profile.members(spec.model))
     test = read_records(profile, spec.model, "test") if has_test else None
     return Evidence(
         fitted_samples=read_records(profile, spec.model, "calibration").samples if spec.fitted_on else 0,
