@@ -202,7 +202,7 @@ def sixteen_cores() -> Kind:
     """Sponge's static rival: 16 cores throughout."""
 
     def rule(setup: Setup) -> Rule:
-        largest: Offer = max(setup.catalog.offers, key=lambda offer: (offer.cores, -offer.batch))
+        largest: Offer = max(setup.catalog.offers, key=lambda offer: (offer.cores, offer.throughput_rps))
 
         def choose(_rate_rps: float, _seen: Observation) -> Configuration | None:
             return (largest.setting(),)

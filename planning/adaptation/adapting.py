@@ -79,9 +79,13 @@ def adapting(
     *,
     past_rps_T: Floats | None = None,
     interval_s: float | None = None,
+    patience: int | None = None,
     smooth_s: int = 1,
 ) -> Adapting:
-    """The controller of a kind with this predictor. Raises InputError on an interval of 0 or less."""
+    """The controller of a kind with this predictor; interval and patience are the kind's by default.
+
+    Raises InputError on an interval of 0 or less.
+    """
     every_s = kind.interval_s if interval_s is None else interval_s
     if not 0 < every_s < float("inf"):
         raise InputError(f"a decision each {every_s:g} s", remedy="give an interval above zero")
@@ -90,7 +94,7 @@ def adapting(
         rule=kind.rule(setup),
         predictor=predictor,
         interval_s=every_s,
-        hesitation=Hesitation(patience=kind.patience),
+        hesitation=Hesitation(patience=kind.patience if patience is None else patience),
         past_rps_T=past_T,
         smooth_s=smooth_s,
     )

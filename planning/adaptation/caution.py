@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from ttamer.planning.simulation.adaptive import Configuration, Observation
 
 FEWEST_LATE = 5  # requests: fewer may be chance
-MORE_CAUTION, MOST_CAUTION = 1.3, 16.0  # times the load
-LESS_CAUTION, CALM_S = 1.03, 60.0  # divided by so much after each so many seconds without a miss
+MORE_CAUTION, MUCH_MORE, MOST_CAUTION = 1.3, 2.0, 16.0  # times the load: where few are late, where all are, in the end
+LESS_CAUTION, CALM_S = 1.03, 60.0  # divided by so much after so many seconds, at least, without a miss
 
 
 @dataclass(slots=True)
@@ -14,7 +14,8 @@ class Caution:
     """How many times the load is planned for, learned from misses that no change explains.
 
     A plan knows arrivals that are independent; where they come in bunches it promises too much. While nothing loads
-    and more than the tolerated share is late, caution grows; where all is well it slowly fades.
+    and more than the tolerated share is late, caution grows, the more the more are late; where so many were answered
+    in time that the tolerated share would have shown, it fades a little.
     """
 
     tolerated: float
@@ -22,6 +23,7 @@ class Caution:
     factor: float = 1.0
     answered: int = 0
     late: int = 0
+    in_time: int = 0
     calm_s: float = 0.0
     changed_s: float = 0.0
 
@@ -34,13 +36,15 @@ class Caution:
             return self.factor
         self.answered += len(seen.sojourn_s_N)
         self.late += seen.missed
+        self.in_time = 0 if seen.missed else self.in_time + len(seen.sojourn_s_N)
         self.calm_s = 0.0 if seen.missed else self.calm_s + seen.interval_s
         if self.late >= FEWEST_LATE and self.late > self.tolerated * self.answered:
-            self.factor = min(MOST_CAUTION, self.factor * MORE_CAUTION)
+            share = min(1.0, self.late / max(1, self.answered))
+            self.factor = min(MOST_CAUTION, self.factor * (MORE_CAUTION + share * (MUCH_MORE - MORE_CAUTION)))
             self.answered = self.late = 0
-        elif self.calm_s >= CALM_S:
+        elif self.calm_s >= CALM_S and self.in_time * self.tolerated >= FEWEST_LATE:
             self.factor = max(1.0, self.factor / LESS_CAUTION)
-            self.answered = self.late = 0
+            self.answered = self.late = self.in_time = 0
             self.calm_s = 0.0
         return self.factor
 

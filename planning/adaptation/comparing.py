@@ -1,7 +1,7 @@
 """Controllers on one trace: the same arrivals, seed, profile and delays for all, and what each of them made of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ttamer.planning.adaptation.adapting import Adapting, adapting, first_configuration, smoothed
 from ttamer.planning.adaptation.catalog import Catalog
-from ttamer.planning.adaptation.controllers.protocol import Kind, Setup
+from ttamer.planning.adaptation.controllers.protocol import Care, Kind, Setup
 from ttamer.planning.adaptation.predictors import PREDICTORS
 from ttamer.planning.adaptation.predictors.protocol import Learner, Predictor, Training
 from ttamer.planning.simulation.adaptive import AdaptiveRun, Book, Change, Configuration, Delays, Traffic
@@ -23,6 +23,7 @@ from ttamer.profiles.records import Floats
 from ttamer.profiles.registry import lookup
 
 FORMAT, VERSION = "trace-comparison", 1
+ENOUGH_PAST_S = 3600  # less is too little to learn quantiles or networks from
 FIRST_S = 10  # of the trace, whose highest load tells how to begin
 SMOOTHED_MOST_S = 10  # over which ours averages at most: as long as a bin of its predictor
 
@@ -121,13 +122,15 @@ def trial(
     Raises InfeasibleError if it finds nothing to begin with, InputError on an unknown predictor.
     """
     chosen = choices or Choices()
+    in_place = scene.delays.in_place and kind.in_place
+    setup = replace(setup, in_place=in_place)
     controller, predictor = _controller(kind, scene, setup, chosen)
     seen_rps = float(scene.load_rps_T[:FIRST_S].max(initial=0.0))
     begin_rps = seen_rps if scene.begin_rps is None else scene.begin_rps
     start = first_configuration(controller, begin_rps, scene.catalog.service.slo_s)
     delays = Delays(
         decision_s=scene.delays.decision_s, load_s=scene.delays.load_s, resize_s=scene.delays.resize_s,
-        in_place=scene.delays.in_place and kind.in_place,
+        in_place=in_place,
     )  # fmt: skip
     run = run_adaptive(
         start, controller, scene.book, scene.traffic, slo_s=scene.catalog.service.slo_s, delays=delays,
@@ -170,29 +173,31 @@ def compare(
 def _controller(kind: Kind, scene: Scene, setup: Setup, choices: Choices) -> tuple[Adapting, str]:
     service = scene.catalog.service
     smooth_s = max(1, min(SMOOTHED_MOST_S, int(service.slo_s))) if kind.smooths else 1
-    name, predictor = predictor_for(kind, scene, choices, smooth_s)
+    care = kind.care(setup) if kind.care else Care(level=kind.level, patience_s=kind.patience * kind.interval_s)
+    level = care.level if choices.level is None else choices.level
+    name, predictor = predictor_for(kind, scene, choices.predictor, level, smooth_s)
+    every_s = choices.interval_s or kind.interval_s
+    patience = max(1, round(care.patience_s / every_s)) if kind.care else kind.patience
     controller = adapting(
-        kind, setup, predictor, past_rps_T=scene.past_rps_T, interval_s=choices.interval_s, smooth_s=smooth_s
+        kind, setup, predictor, past_rps_T=scene.past_rps_T, interval_s=every_s, patience=patience, smooth_s=smooth_s
     )
     return controller, name
 
 
-def predictor_for(kind: Kind, scene: Scene, choices: Choices, smooth_s: int) -> tuple[str, Predictor]:
+def predictor_for(
+    kind: Kind, scene: Scene, chosen: str | None, level: float, smooth_s: int
+) -> tuple[str, Predictor]:  # fmt: skip
     """The predictor that was chosen, or the controller's own, or what it does where there is no past to learn from."""
     own = kind.predictor if len(scene.past_rps_T) >= ENOUGH_PAST_S else kind.untrained
     if own.startswith("lstm") and scene.learn is None:
         own = kind.untrained
-    name = choices.predictor or own
+    name = chosen or own
     make = lookup(PREDICTORS, name, "predictor")
-    level = kind.level if choices.level is None else choices.level
     past_T = smoothed(scene.past_rps_T, smooth_s)
     learn = scene.learn(name) if scene.learn else None
     return name, make(
         Training(load_rps_T=past_T, horizon_s=kind.horizon_s, level=level, learn=learn, averaged_s=smooth_s)
     )
-
-
-ENOUGH_PAST_S = 3600  # seconds: less is too little to learn quantiles or networks from
 
 
 def write_trials(path: Path, trials: Sequence[Trial], provenance: Provenance, extra: Mapping[str, object]) -> Path:

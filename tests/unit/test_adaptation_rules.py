@@ -15,7 +15,7 @@ from ttamer.planning.adaptation.comparing import Choices, Scene, trial
 from ttamer.planning.adaptation.controllers import CONTROLLERS
 from ttamer.planning.adaptation.controllers.infadapter import CAPACITY_PART, problem_at, tables_of
 from ttamer.planning.adaptation.controllers.protocol import Setup
-from ttamer.planning.adaptation.controllers.ttamer import left_of_slo, loading_core_s
+from ttamer.planning.adaptation.controllers.ttamer import Network, is_loading, loading_core_s
 from ttamer.planning.adaptation.controllers.vpa import Usage
 from ttamer.planning.adaptation.pipeline import base_offers, stages_of
 from ttamer.planning.adaptation.plans import on_grid
@@ -134,10 +134,21 @@ def test_fa2_keeps_its_models_and_static_keeps_everything() -> None:
     assert static(1.0, seen()) == static(99.0, seen())
 
 
-def test_ours_plans_for_what_the_network_leaves() -> None:
-    assert left_of_slo(0.5, seen(remaining_s=0.5)) == 0.5
-    assert 0.29 < left_of_slo(0.5, seen(remaining_s=0.3)) <= 0.3
-    assert left_of_slo(0.5, seen(remaining_s=-1.0)) == pytest.approx(0.05 * 0.5, rel=0.05)
+def test_ours_plans_for_the_least_that_the_network_left_within_a_minute() -> None:
+    network = Network(0.5)
+    assert network.left_s(seen(remaining_s=0.5, now_s=1.0)) == 0.5
+    assert 0.29 < network.left_s(seen(remaining_s=0.3, now_s=2.0)) <= 0.3
+    assert 0.29 < network.left_s(seen(remaining_s=0.45, now_s=50.0)) <= 0.3
+    assert 0.43 < network.left_s(seen(remaining_s=0.48, now_s=80.0)) <= 0.45
+    assert network.left_s(seen(remaining_s=0.5, now_s=200.0)) == 0.5
+    assert network.left_s(seen(remaining_s=-1.0, now_s=201.0)) == pytest.approx(0.05 * 0.5, rel=0.05)
+
+
+def test_replicas_that_were_asked_for_are_awaited() -> None:
+    more = running_of("small", replicas=2)
+    assert is_loading(seen(wished=more, running=running_of("small")))
+    assert not is_loading(seen(wished=running_of("small"), running=more))
+    assert not is_loading(seen(wished=more))
 
 
 def test_the_grid_is_never_below_when_rounding_upwards() -> None:
@@ -167,18 +178,29 @@ def test_caution_grows_with_misses_that_no_change_explains_and_fades_when_calm()
     changing = seen(wished=running_of("small", replicas=2), running=wished, answered=100, missed=50, now_s=10.0)
     assert caution.factor_after(changing) == 1.0
     assert caution.factor_after(seen(wished=wished, answered=100, missed=50, now_s=10.5)) == 1.0  # still settling
-    assert caution.factor_after(seen(wished=wished, answered=100, missed=50, now_s=20.0)) == pytest.approx(1.3)
+    assert caution.factor_after(seen(wished=wished, answered=100, missed=50, now_s=20.0)) == pytest.approx(1.65)
     for at_s in range(21, 81):
         caution.factor_after(seen(wished=wished, answered=100, now_s=float(at_s)))
-    assert caution.factor == pytest.approx(1.3 / 1.03)
+    assert caution.factor == pytest.approx(1.65 / 1.03)
+
+
+def test_caution_stays_where_nothing_is_tolerated() -> None:
+    caution = Caution(tolerated=0.0, settling_s=0.5, factor=2.0)
+    for at_s in range(2, 300):
+        caution.factor_after(seen(wished=running_of("small"), answered=100, now_s=float(at_s)))
+    assert caution.factor == 2.0
 
 
 def test_only_what_is_new_has_to_be_loaded() -> None:
     load_s = {("serve", "small"): 2.0, ("serve", "large"): 10.0}
     old, more = running_of("small", replicas=2), running_of("small", replicas=3)
-    assert loading_core_s(old, old, load_s) == 0.0
-    assert loading_core_s(more, old, load_s) == 2.0
-    assert loading_core_s(running_of("large", cores=4), old, load_s) == 40.0
+    for in_place in (False, True):
+        assert loading_core_s(old, old, load_s, in_place=in_place) == 0.0
+        assert loading_core_s(more, old, load_s, in_place=in_place) == 2.0
+        assert loading_core_s(running_of("large", cores=4), old, load_s, in_place=in_place) == 40.0
+    wider = running_of("small", cores=2, replicas=2)
+    assert loading_core_s(wider, old, load_s, in_place=False) == 8.0
+    assert loading_core_s(wider, old, load_s, in_place=True) == 0.0
 
 
 def test_ours_keeps_the_models_that_run_where_others_are_hardly_better() -> None:

@@ -20,7 +20,8 @@ class Setup:
 
     models: by stage, for rules that know one model (default: the most accurate). replicas: by stage, for a rule that
     keeps them. peak_rps: the load that is provisioned for once and for all, for a rule that does not adapt.
-    resize_s, load_s: what changes take, for a rule that counts it; load_s None: as measured.
+    load_s: what a replica takes to load, None: as measured. tolerated: the share of requests that may miss the SLO,
+    None: as the service's quantile has it. in_place: whether running replicas can be given other cores.
     """
 
     catalog: Catalog
@@ -28,10 +29,20 @@ class Setup:
     replicas: Mapping[str, int] = field(default_factory=dict)
     peak_rps: float | None = None
     load_s: float | None = None
+    tolerated: float | None = None
+    in_place: bool = False
 
     def model_of(self, stage: str) -> str:
         """The one model of a stage."""
         return self.models.get(stage) or self.catalog.models(stage)[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Care:
+    """How careful a controller is: the level of its forecasts, and for how long load is lower before it gives less."""
+
+    level: float
+    patience_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +51,8 @@ class Kind:
 
     predictor: of load, untrained: instead of it where there is no past to learn from. horizon_s: seconds ahead.
     patience: after so many lower loads in a row, fewer resources. in_place: whether it resizes running replicas.
-    smooths: whether it averages the load over as many seconds as the SLO has before it predicts.
+    smooths: whether it averages the load over as many seconds as the SLO has before it predicts. care: level and
+    patience where they depend on the service.
     """
 
     title: str
@@ -53,3 +65,4 @@ class Kind:
     patience: int = 1
     in_place: bool = False
     smooths: bool = False
+    care: Callable[[Setup], Care] | None = None
