@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ttamer.planning.simulation.clocks import CLOCKS
+from ttamer.planning.simulation.filling import fill
+from ttamer.planning.simulation.lanes import run_block
 from ttamer.planning.simulation.service import BatchService
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 from ttamer.profiles.registry import lookup
 
-PIECE = 16_384  # requests
+PIECE = 16_384  # requests that are Python's floats at a time
+BLOCK = 262_144  # requests that are simulated in lanes at a time
+FEWEST_IN_LANES = 60_000  # requests, below which there are too few lanes to gain anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,16 @@ class Batching:
         if self.size < 1 or not 0 <= self.timeout_s < float("inf"):
             raise InputError(f"batches of {self.size} after {self.timeout_s} s", remedy="a batch holds 1 or more")
         lookup(CLOCKS, self.clock, "batching clock")
+
+    @property
+    def held_s(self) -> float:
+        """The timeout as the server can hold it."""
+        return CLOCKS[self.clock].held_s(self.timeout_s)
+
+    @property
+    def from_pickup(self) -> bool:
+        """Whether the timeout runs from when a free server takes the oldest request."""
+        return CLOCKS[self.clock].from_pickup
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +117,62 @@ def _run_singly(arrival_s_N: Floats, batching: Batching, service: BatchService) 
 
 
 def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
-    clock, size, timeout_s = CLOCKS[batching.clock], batching.size, batching.timeout_s
+    """Many requests in lanes, as long as the server now and then catches up; few, and a busy server's, in order."""
     begun, free_s, requests = 0, 0.0, len(arrival_s_N)
+    in_lanes = True
     while begun < requests:
-        arrivals_s = arrival_s_N[begun : begun + PIECE + size].tolist()
-        certain = len(arrivals_s) if begun + len(arrivals_s) == requests else PIECE  # more may join the batches behind
-        firsts: list[int] = []
-        starts_s: list[float] = []
-        ends_s: list[float] = []
-        first = 0
-        while first < certain:
-            start_s, last = clock(arrivals_s, first, free_s, size, timeout_s)
-            free_s = start_s + service.serve(first, last)
-            firsts.append(first)
-            starts_s.append(start_s)
-            ends_s.append(free_s)
-            first = last
-        piece = schedule_of(arrival_s_N[begun : begun + first], firsts, starts_s, ends_s, service)
-        service.forget()
+        piece = None
+        if in_lanes and requests - begun >= FEWEST_IN_LANES:
+            piece = _in_lanes(arrival_s_N[begun : begun + BLOCK + batching.size], batching, service, free_s)
+            in_lanes = piece is not None
+        if piece is None:
+            piece = _in_order(arrival_s_N[begun : begun + PIECE + batching.size], batching, service, free_s)
         yield replace(piece, first_J=piece.first_J + begun)
-        begun += first
+        begun, free_s = begun + len(piece.wait_s_N), float(piece.end_s_J[-1])
+
+
+def _in_lanes(arrival_s_N: Floats, batching: Batching, service: BatchService, free_s: float) -> Schedule | None:
+    """The batches that begin with the first BLOCK of these requests; None if the server is too busy for lanes."""
+    size, known = batching.size, len(arrival_s_N)
+    block = min(known, BLOCK)
+    padded_s_N = np.append(arrival_s_N, np.full(block + size - known, np.inf)) if known < block + size else arrival_s_N
+    drawn = service.drawn(block + size)
+    if drawn is None:
+        return None
+    found = run_block(padded_s_N, block, free_s, size, batching.held_s, batching.from_pickup, drawn)
+    if found is None:
+        return None
+    served = int(found.first_J[-1] + found.count_J[-1])
+    service.skip(served)
+    return Schedule(
+        first_J=found.first_J,
+        start_s_J=found.start_s_J,
+        end_s_J=found.end_s_J,
+        wait_s_N=np.repeat(found.start_s_J, found.count_J) - arrival_s_N[:served],
+        service_s_N=drawn.answered_s(found.first_J, found.count_J, found.end_s_J - found.start_s_J),
+        batch_N=np.repeat(found.count_J, found.count_J),
+    )
+
+
+def _in_order(arrival_s_N: Floats, batching: Batching, service: BatchService, free_s: float) -> Schedule:
+    """The batches that begin with the first PIECE of these requests; more may join the batches behind."""
+    size, timeout_s, from_pickup = batching.size, batching.held_s, batching.from_pickup
+    arrivals_s = arrival_s_N.tolist()
+    certain = len(arrivals_s) if len(arrivals_s) < PIECE + size else PIECE
+    firsts: list[int] = []
+    starts_s: list[float] = []
+    ends_s: list[float] = []
+    first = 0
+    while first < certain:
+        start_s, last = fill(arrivals_s, first, free_s, size, timeout_s, from_pickup)
+        free_s = start_s + service.serve(first, last)
+        firsts.append(first)
+        starts_s.append(start_s)
+        ends_s.append(free_s)
+        first = last
+    piece = schedule_of(arrival_s_N[:first], firsts, starts_s, ends_s, service)
+    service.forget()
+    return piece
 
 
 def joined(pieces: Sequence[Schedule]) -> Schedule:

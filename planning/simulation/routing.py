@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ttamer.planning.simulation.clocks import CLOCKS
+from ttamer.planning.simulation.filling import fill
 from ttamer.planning.simulation.replica import Batching, Schedule, run_in_pieces, schedule_of
 from ttamer.planning.simulation.service import BatchService
 from ttamer.profiles.records import Floats, Ints
@@ -107,9 +107,9 @@ class _OpenReplica:
         return Part(self.number, np.array(self.positions, dtype=np.int64), schedule)
 
     def _start_before(self, now_s: float) -> None:
-        clock, size, timeout_s = CLOCKS[self.batching.clock], self.batching.size, self.batching.timeout_s
+        size, timeout_s, from_pickup = self.batching.size, self.batching.held_s, self.batching.from_pickup
         while self.first < len(self.arrivals_s):
-            start_s, last = clock(self.arrivals_s, self.first, self.free_s, size, timeout_s)
+            start_s, last = fill(self.arrivals_s, self.first, self.free_s, size, timeout_s, from_pickup)
             if start_s >= now_s:
                 return
             self.free_s = start_s + self.service.serve(self.first, last)

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from ttamer.planning.service_times import Paths
+from ttamer.planning.simulation.drawn import DrawnBatches, SecondsTable, places_drawn, table_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.records import Floats, Ints
@@ -60,6 +61,10 @@ class Curve:
         means_s = [float(seconds.mean()) for seconds in self.seconds]
         return np.interp(np.arange(up_to + 1), [0, *self.sizes], [0.0, *means_s])
 
+    def table(self, up_to: int) -> SecondsTable:
+        """The same seconds to be looked up for many batches at once."""
+        return table_of(self.sizes, self.seconds, up_to)
+
     def streams(self, up_to: int, rng: np.random.Generator) -> list[Iterator[float]]:
         """Endless draws by batch size; the entry of size 0 must not be used."""
         return [_stream(self, size, rng) for size in range(up_to + 1)]
@@ -106,6 +111,14 @@ class BatchService(Protocol):
         """The replica's next `count` requests, each served alone."""
         ...
 
+    def drawn(self, places: int) -> DrawnBatches | None:
+        """What batches that begin at any of the next `places` requests take; None if that is not drawn by place."""
+        ...
+
+    def skip(self, count: int) -> None:
+        """Take it that the next `count` requests have been served."""
+        ...
+
 
 class WholeService:
     """A model that answers its whole batch at once, with its last exit."""
@@ -137,6 +150,13 @@ class WholeService:
         """`count` batches of one."""
         busy_s_N = self._curve.draw_s(1, count, self._rng)
         return Single(busy_s_N, busy_s_N)
+
+    def drawn(self, places: int) -> DrawnBatches | None:
+        """The whole model as one part."""
+        return places_drawn([[self._curve.table(len(self._streams) - 1)]], places, self._rng)
+
+    def skip(self, count: int) -> None:
+        """Nothing depends on which request comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +212,7 @@ class StagedService:
         *,
         releases: bool = False,
     ) -> None:
-        self._curves, self._stops, self._rng, self._releases = curves, stops, rng, releases
+        self._curves, self._stops, self._rng, self._releases, self._up_to = curves, stops, rng, releases, up_to
         self._parts = [
             tuple((curve.streams(up_to, rng), share) for curve, share in pair) for pair in curves.parts()
         ]  # fmt: skip
@@ -250,3 +270,21 @@ class StagedService:
         passed_s_NK = np.cumsum(seconds_NK, axis=1)
         answered_s_N = np.asarray(passed_s_NK[np.arange(count), stop_N])
         return Single(np.asarray(passed_s_NK[:, -1]) if self._releases else answered_s_N, answered_s_N)
+
+    def drawn(self, places: int) -> DrawnBatches | None:
+        """Stages and heads as parts; places without a request are thought to go to the last exit.
+
+        None if some parts are drawn for each request.
+        """
+        parts_K = self._curves.parts()
+        if any(share < 1 for parts in parts_K for _, share in parts):
+            return None
+        stop_N = np.full(places, len(parts_K) - 1, dtype=np.int64)
+        known_N = np.asarray(self._stops[:places], dtype=np.int64)
+        stop_N[: len(known_N)] = known_N
+        tables_K = [[curve.table(self._up_to) for curve, _ in parts] for parts in parts_K]
+        return places_drawn(tables_K, places, self._rng, stop_N, releases=self._releases)
+
+    def skip(self, count: int) -> None:
+        """Take the exits of these requests out of `stops`."""
+        del self._stops[:count]

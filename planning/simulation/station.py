@@ -10,8 +10,8 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Protocol
 
-from ttamer.planning.simulation.clocks import CLOCKS
 from ttamer.planning.simulation.discipline import Discipline
+from ttamer.planning.simulation.filling import fill
 from ttamer.planning.simulation.replica import Batching
 from ttamer.planning.simulation.service import BatchService
 
@@ -101,13 +101,13 @@ class PlainQueue:
         if not self._ids or not self.servers:
             return
         arrivals_s, ids, stops = self._arrivals_s, self._ids, self._stops
-        clock, size, timeout_s = CLOCKS[self.batching.clock], self.batching.size, self.batching.timeout_s
+        size, timeout_s, from_pickup = self.batching.size, self.batching.held_s, self.batching.from_pickup
         free = [(server.free_s, number, server) for number, server in enumerate(self.servers)]
         heapify(free)
         first, count = 0, len(ids)
         while first < count:
             free_s, number, server = free[0]
-            start_s, last = clock(arrivals_s, first, free_s, size, timeout_s)
+            start_s, last = fill(arrivals_s, first, free_s, size, timeout_s, from_pickup)
             if start_s >= until_s:
                 break
             server.serve(start_s, ids[first:last], stops[first:last])
@@ -145,7 +145,7 @@ class DisciplinedQueue:
 
     def advance(self, until_s: float) -> None:
         """Start every batch that starts before this moment; then let in who has come by then."""
-        clock, size, timeout_s = CLOCKS[self.batching.clock], self.batching.size, self.batching.timeout_s
+        size, timeout_s, from_pickup = self.batching.size, self.batching.held_s, self.batching.from_pickup
         free = [(server.free_s, number, server) for number, server in enumerate(self.servers)]
         heapify(free)
         seen = 0
@@ -160,7 +160,7 @@ class DisciplinedQueue:
                 known_s += [one[0] for one in self._coming[seen : seen + size - len(known_s)]]
                 if not known_s:
                     break
-                start_s, count = clock(known_s, 0, free_s, size, timeout_s)
+                start_s, count = fill(known_s, 0, free_s, size, timeout_s, from_pickup)
             if start_s >= until_s:
                 break
             seen = self._admit(seen, start_s)

@@ -33,7 +33,7 @@ def bursty(
     Bursts and quiet times have exponential lengths. Raises InputError unless the quiet rate is 0 or more.
 
     >>> times_s = bursty(100.0, 200_000, np.random.default_rng(0))
-    >>> 0.97 < 2000 / times_s[-1] < 1.03
+    >>> bool(0.92 < 2000 / times_s[-1] < 1.08)  # four standard deviations
     True
     """
     if not 0 < share < 1 or not 1 <= peak <= 1 / share or not burst_s > 0:

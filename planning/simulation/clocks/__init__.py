@@ -5,15 +5,15 @@ The same plan behaves differently on each, because the servers count its batch t
 
 from collections.abc import Mapping
 
-from ttamer.planning.simulation.clocks.ideal import ideal
-from ttamer.planning.simulation.clocks.kserve import kserve
-from ttamer.planning.simulation.clocks.ray_serve import ray_serve
-from ttamer.planning.simulation.clocks.triton import triton
+from ttamer.planning.simulation.clocks.ideal import IDEAL
+from ttamer.planning.simulation.clocks.kserve import KSERVE
+from ttamer.planning.simulation.clocks.ray_serve import RAY_SERVE
+from ttamer.planning.simulation.clocks.triton import TRITON
 from ttamer.planning.simulation.filling import Clock
 
 CLOCKS: Mapping[str, Clock] = {
-    "ideal": ideal,
-    "ray-serve": ray_serve,
-    "triton": triton,
-    "kserve": kserve,
+    "ideal": IDEAL,
+    "ray-serve": RAY_SERVE,
+    "triton": TRITON,
+    "kserve": KSERVE,
 }
