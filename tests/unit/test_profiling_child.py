@@ -24,6 +24,8 @@ from ttamer.profiling.worker import check_binding
 TARGETS = Path(__file__).parent.parent / "targets"
 BUDGET = Budget(name="test", min_rounds=6, group_s=0.2, half_width=0.02)
 VISITS = BUDGET.processes
+BATCHES = range(1, 5)
+POINTS = 5 * len(BATCHES)  # of the tiny target's two exits: whole, two stages, two heads
 
 
 def request_for(factory: str, *, batches: tuple[int, ...] = (1,), **arguments: Any) -> SweepRequest:
@@ -110,7 +112,7 @@ from ttamer.profiling.target import TargetSource
 
 source = TargetSource(factory="tiny_target:make")
 request = SweepRequest(
-    name="test", models=(ModelRequest(name="tiny", source=source),), batches=tuple(range(1, 21)), cores=(1,),
+    name="test", models=(ModelRequest(name="tiny", source=source),), batches={tuple(BATCHES)}, cores=(1,),
     budget=Budget(name="test", min_rounds={BUDGET.min_rounds}, group_s={BUDGET.group_s},
                   half_width={BUDGET.half_width}),
 )
@@ -146,13 +148,13 @@ def finish_by_hand(tmp_path: Path) -> None:
     """Resume a stopped sweep and count that no visit in its journal is repeated."""
     journal = journal_path(tmp_path / "profile")
     kept = len(read_journal(journal).visits)
-    assert 0 < kept < VISITS * 100
+    assert 0 < kept < VISITS * POINTS
     events: list[SweepEvent] = []
-    request = replace(request_for("make"), batches=tuple(range(1, 21)))
+    request = replace(request_for("make"), batches=tuple(BATCHES))
     profile = run_sweep(request, tmp_path / "profile", on_event=events.append)
-    planned = [event for event in events if event.kind == "point"][: VISITS * 100 - kept]
-    assert [event.total for event in planned] == [VISITS * 100] * (VISITS * 100 - kept)
-    assert len(profile.latency) == len({point.key for point in profile.latency}) == 100
+    planned = [event for event in events if event.kind == "point"][: VISITS * POINTS - kept]
+    assert [event.total for event in planned] == [VISITS * POINTS] * (VISITS * POINTS - kept)
+    assert len(profile.latency) == len({point.key for point in profile.latency}) == POINTS
     assert not journal.exists()
 
 
