@@ -3,6 +3,7 @@
 Axes: J columns, M measures, the smaller the better.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,10 +24,20 @@ def useful_columns(problem: Problem) -> list[int]:
     if not problem.columns:
         return []
     table = problem.table()
-    able = _able(problem, table)
-    measure_JM = _mixed_measures(problem, table) if problem.mix else _single_measures(problem, table)
+    is_timed = problem.most_latency_s is not None or problem.latency_weight > 0
+    return unbeaten(problem, measures_of(problem, table, is_timed=is_timed), _able(problem, table))
+
+
+def measures_of(problem: Problem, table: ColumnTable, *, is_timed: bool) -> Floats:
+    """What columns are compared by, the smaller the better."""
+    measure_JM = (_mixed_measures if problem.mix else _single_measures)(problem, table)
+    return np.column_stack([measure_JM, table.latency_J]) if is_timed else measure_JM
+
+
+def unbeaten(problem: Problem, measure_JM: Floats, columns: Sequence[int]) -> list[int]:
+    """Those of the columns that no other of them beats in these measures, ascending."""
     classes: dict[object, list[int]] = {}
-    for j in able:
+    for j in columns:
         classes.setdefault(_class_of(problem, j), []).append(j)
     kept = [members[place] for members in classes.values() for place in undominated(measure_JM[members]).tolist()]
     return sorted(kept)
@@ -82,8 +93,6 @@ def _mixed_measures(problem: Problem, table: ColumnTable) -> Floats:
 
 def _uses(problem: Problem, table: ColumnTable, count_J: Ints) -> list[Floats]:
     uses = [count_J * resource.amount_J for resource in resources(problem)]
-    if problem.most_latency_s is not None or problem.latency_weight:
-        uses.append(table.latency_J)
     if problem.loading_weight:
         uses.append(table.loads_J(count_J))
     return uses

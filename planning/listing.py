@@ -13,6 +13,7 @@ from ttamer.planning.columns import ColumnTable, Resource
 from ttamer.planning.fronts import undominated
 from ttamer.planning.linear import ceiling
 from ttamer.planning.mixing import Effort, mixed_options
+from ttamer.planning.mixture_steps import Level, levels
 from ttamer.planning.options import FULL, RawOptions, StageOptions, in_units, limited_resources, single_options
 from ttamer.planning.outlook import look_for_room, look_out
 from ttamer.planning.problem import Problem, Solution, SolveLimits, best_shares
@@ -24,7 +25,7 @@ from ttamer.profiles.records import Floats
 UNPROVEN_S = 2.0  # for a search that can prove nothing, as it does not see all options
 FIRST = 0.25  # of the time: to find the choice that mixtures are held against
 LEFT = 0.25  # of the time: for the search among the mixtures
-KEPT = (32, 256, 2048, None)  # labels a step: narrow listings find good mixtures for the one that leaves nothing out
+KEPT = (32, 256, 1024, None)  # labels a step: narrow listings find good mixtures for the one that leaves nothing out
 SHORT = (32, 256)  # labels a stage of searches that prove nothing
 
 
@@ -58,11 +59,10 @@ def list_options(problem: Problem, limits: SolveLimits, effort: Effort | None = 
     if not problem.mix:
         raw = [single_options(problem, table, limited, place) for place in range(len(problem.stages))]
         return Listing(_reduced_all(problem, limited, raw), np.inf)
-    known = _unmixed(problem, limits)
-    listing = None
+    known, by_stage, listing = _unmixed(problem, limits), levels(problem, table, limited), None
     for most_kept in KEPT:
         allowed = replace(effort or Effort(deadline=deadline), most_kept=most_kept)
-        listing = _mixtures(problem, table, relaxed, known, allowed)
+        listing = _mixtures(problem, table, relaxed, by_stage, known, allowed)
         if listing.is_complete:
             break
         known = _better(problem, listing, limits)
@@ -132,18 +132,19 @@ def _better(problem: Problem, listing: Listing, limits: SolveLimits) -> Solution
 
 
 def _mixtures(
-    problem: Problem, table: ColumnTable, relaxed: Relaxation, known: Solution | None, effort: Effort
+    problem: Problem, table: ColumnTable, relaxed: Relaxation, by_stage: Sequence[Sequence[Level]],
+    known: Solution | None, effort: Effort,
 ) -> Listing:  # fmt: skip
     """The mixtures of every stage that could be part of something better than what is known."""
     target = known.objective + EQUAL * max(1.0, abs(known.objective)) if known else _least(problem, table)
     listed: list[RawOptions] = []
     bound = np.inf
-    for place in range(len(problem.stages)):
+    for place, stage in enumerate(by_stage):
         outlook, view = look_out(problem, relaxed, listed, place, target)
         outlooks = [outlook] if effort.most_kept == KEPT[0] and known else [outlook, *look_for_room(view)]
         if all(options.is_complete for options in listed):
             bound = min(bound, outlook.bound)
-        listed.append(mixed_options(problem, table, relaxed, place, outlooks, effort))
+        listed.append(mixed_options(problem, relaxed, place, stage, outlooks, effort))
         if len(listed[-1].penalty_O) == 0:
             return Listing([], bound, all(options.is_complete for options in listed), known)
     is_complete = all(options.is_complete for options in listed)

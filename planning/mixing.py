@@ -11,43 +11,25 @@ Axes: N labels, A alternatives, R resources, K ranges of the product of accuraci
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ttamer.planning.columns import ColumnTable, Resource
 from ttamer.planning.fronts import best_first, spread, undominated
+from ttamer.planning.mixture_steps import Level, Step
 from ttamer.planning.options import FULL, RawOptions
 from ttamer.planning.outlook import Outlook
 from ttamer.planning.problem import Problem
 from ttamer.planning.relaxation import Relaxation
-from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 
 SERVED = 1e-9  # of the load left over: rounding
 MOST_GROWN = 2_000_000  # labels made in one step: some 200 MB
 LATE = 2_000  # the same once the time is up
-MOST_COUNTS = 4096  # replicas of one column that are all looked at
-FEW_COUNTS = 64
+PARTS_LEFT = 8  # of the load
 SPARE = 4  # times as many as are kept are looked at for the beaten among them
 FEWEST = 16  # labels extended by a step at any time
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Step:
-    """One column, or one group of which at most one is active, with its numbers of replicas as alternatives."""
-
-    columns: Sequence[int]
-    column_A: Ints
-    count_A: Ints
-    accuracy: float
-    room_A: Floats
-    amount_AR: Floats
-    penalty_A: Floats
-    latency_A: Floats
-    load_s_A: Floats
-    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,33 +59,45 @@ class _Labels:
 
 
 def mixed_options(
-    problem: Problem, table: ColumnTable, relaxed: Relaxation, place: int, outlooks: Sequence[Outlook], effort: Effort
+    problem: Problem, relaxed: Relaxation, place: int, stage: Sequence[Level], outlooks: Sequence[Outlook],
+    effort: Effort,
 ) -> RawOptions:  # fmt: skip
     """The replicas of a stage that no others beat; incomplete where there are too many of them to look at.
 
     outlooks: what they must live up to, the objective first.
-    Raises InputError if the columns of a group differ in accuracy.
     """
-    steps = list(_steps(problem, table, relaxed.limited, place))
+    parts = [_mixtures(problem, relaxed, place, level, outlooks, effort) for level in stage]
+    return RawOptions(
+        penalty_O=np.concatenate([part.penalty_O for part in parts]),
+        accuracy_O=np.concatenate([part.accuracy_O for part in parts]),
+        amount_OR=np.concatenate([part.amount_OR for part in parts]),
+        latency_O=np.concatenate([part.latency_O for part in parts]),
+        load_s_O=np.concatenate([part.load_s_O for part in parts]),
+        picks=[picks for part in parts for picks in part.picks],
+        is_complete=all(part.is_complete for part in parts),
+    )
+
+
+def _mixtures(
+    problem: Problem, relaxed: Relaxation, place: int, level: Level, outlooks: Sequence[Outlook], effort: Effort
+) -> RawOptions:  # fmt: skip
+    """The mixtures of one level."""
+    steps, resources = level.steps, len(relaxed.limited)
     is_complete = all(step.is_complete for step in steps)
     if not is_complete:  # then nothing can be proven
         effort = replace(effort, deadline=min(effort.deadline, time.monotonic()))
-    resources = len(relaxed.limited)
-    labels = _Labels(np.ones(1), np.zeros(1), np.zeros(1), np.zeros((1, resources)), np.zeros(1), np.zeros(1))
+    late = np.array([level.latency_s or 0.0])
+    labels = _Labels(np.ones(1), np.zeros(1), np.zeros(1), np.zeros((1, resources)), late, np.zeros(1))
     parents: list[Ints] = []
     alternatives: list[Ints] = []
     for number, step in enumerate(steps):
         rest = steps[number + 1 :]
         started = _started(problem, labels, step, effort)
         grown, parent_N, alternative_N = _grown(labels.chosen(started), step)
-        able = np.flatnonzero(_is_able(problem, grown, rest, relaxed, place))
-        worth_N, kept = np.empty(0), able
-        for outlook in reversed(outlooks):
-            worth_N = _worth_N(problem, grown.chosen(kept), rest, relaxed, outlook)
-            kept = kept[worth_N > outlook.target]
-        worth_N, grown = worth_N[worth_N > outlooks[0].target], grown.chosen(kept)
+        kept, worth_N = _promising(problem, grown, rest, relaxed, outlooks, place)
+        grown = grown.chosen(kept)
         measure_NM = _measures(problem, grown, rest[0].accuracy if rest else 0.0)
-        front, is_whole = _front(measure_NM, worth_N, effort)
+        front, is_whole = _front(measure_NM, grown.left_N, worth_N, effort)
         is_complete &= is_whole and len(started) == len(labels.left_N)
         labels = grown.chosen(front)
         parents.append(started[parent_N[kept][front]])
@@ -118,7 +112,19 @@ def mixed_options(
     )  # fmt: skip
 
 
-def _started(problem: Problem, labels: _Labels, step: _Step, effort: Effort) -> Ints:
+def _promising(
+    problem: Problem, labels: _Labels, rest: Sequence[Step], relaxed: Relaxation, outlooks: Sequence[Outlook],
+    place: int,
+) -> tuple[Ints, Floats]:  # fmt: skip
+    """Numbers of the labels that live up to all outlooks, and what they are worth at most by the first."""
+    kept, worth_N = np.flatnonzero(_is_able(problem, labels, rest, relaxed, place)), np.empty(0)
+    for outlook in reversed(outlooks):
+        worth_N = _worth_N(problem, labels.chosen(kept), rest, relaxed, outlook)
+        kept, worth_N = kept[worth_N > outlook.target], worth_N[worth_N > outlook.target]
+    return kept, worth_N
+
+
+def _started(problem: Problem, labels: _Labels, step: Step, effort: Effort) -> Ints:
     """Numbers of the labels to extend by a step: a spread where all would make too many, few once the time is up."""
     most_grown = effort.most_grown if time.monotonic() < effort.deadline else LATE
     most = max(FEWEST, most_grown // len(step.count_A))
@@ -127,15 +133,17 @@ def _started(problem: Problem, labels: _Labels, step: _Step, effort: Effort) -> 
     return spread(_measures(problem, labels, step.accuracy), most)
 
 
-def _front(measure_NM: Floats, worth_N: Floats, effort: Effort) -> tuple[Ints, bool]:
+def _front(measure_NM: Floats, left_N: Floats, worth_N: Floats, effort: Effort) -> tuple[Ints, bool]:
     """The rows that no other beats, or some of them, and whether those are all.
 
-    Of too many to keep those worth most stay, of too many to look at in time a spread.
+    Of too many to keep those worth most stay, with little load left as with much: what is hoped for from the load
+    that is left counts too much. Of too many to look at in time a spread stays.
     """
     if effort.most_kept is not None:
-        some = best_first(worth_N, SPARE * effort.most_kept)
+        part_N = np.ceil(PARTS_LEFT * left_N)
+        some = _best_of_parts(worth_N, part_N, SPARE * effort.most_kept)
         front = some[undominated(measure_NM[some])]
-        few = np.sort(front[best_first(worth_N[front], effort.most_kept)])
+        few = np.sort(front[_best_of_parts(worth_N[front], part_N[front], effort.most_kept)])
         return few, len(few) == len(front) and len(some) == len(worth_N)
     try:
         return undominated(measure_NM, effort.deadline), True
@@ -144,8 +152,17 @@ def _front(measure_NM: Floats, worth_N: Floats, effort: Effort) -> tuple[Ints, b
         return some[undominated(measure_NM[some])], False
 
 
+def _best_of_parts(worth_N: Floats, part_N: Floats, most: int) -> Ints:
+    """Numbers of about so many rows worth most, about equally many of every part."""
+    if len(worth_N) <= most:
+        return np.arange(len(worth_N))
+    members = [np.flatnonzero(part_N == part) for part in np.unique(part_N)]
+    each = -(-most // len(members))
+    return np.concatenate([here[best_first(worth_N[here], each)] for here in members])
+
+
 def _worth_N(
-    problem: Problem, labels: _Labels, rest: Sequence[_Step], relaxed: Relaxation, outlook: Outlook
+    problem: Problem, labels: _Labels, rest: Sequence[Step], relaxed: Relaxation, outlook: Outlook
 ) -> Floats:  # fmt: skip
     """What no choice that the labels become part of exceeds."""
     columns = [j for one in rest for j in one.columns]
@@ -166,7 +183,7 @@ def _worth_N(
 
 
 def _is_able(
-    problem: Problem, labels: _Labels, rest: Sequence[_Step], relaxed: Relaxation, place: int
+    problem: Problem, labels: _Labels, rest: Sequence[Step], relaxed: Relaxation, place: int
 ) -> np.ndarray:  # fmt: skip
     """Whether labels may become part of a choice within the limits, each limit taken by itself."""
     left_N, amount_NR, hoped_N = labels.left_N, labels.amount_NR, labels.accuracy_N
@@ -186,53 +203,7 @@ def _is_able(
     return np.asarray(is_able_N)
 
 
-def _steps(problem: Problem, table: ColumnTable, limited: Sequence[Resource], place: int) -> Iterator[_Step]:
-    """The steps, the most accurate first."""
-    members: dict[object, list[int]] = {}
-    for j in np.flatnonzero((table.stage_J == place) & (table.most_J > 0)).tolist():
-        members.setdefault(problem.columns[j].group or j, []).append(j)
-    by_accuracy = sorted(members.values(), key=lambda columns: (-table.accuracy_J[columns[0]], columns[0]))
-    for columns in by_accuracy:
-        if np.ptp(table.accuracy_J[columns]) > 0:
-            raise InputError(
-                f"columns of group {problem.columns[columns[0]].group!r} differ in accuracy", remedy="use highs"
-            )
-        yield _step(problem, table, limited, columns)
-
-
-def _step(problem: Problem, table: ColumnTable, limited: Sequence[Resource], columns: list[int]) -> _Step:
-    fewest = [int(table.most_J[j]) if table.is_fixed_J[j] else 1 for j in columns]
-    counts = [_counts(low, int(table.most_J[j])) for j, low in zip(columns, fewest, strict=True)]
-    column_A = np.repeat(columns, [len(count) for count in counts])
-    count_A = np.concatenate(counts)
-    rate = problem.rate_rps
-    room_A = np.minimum(1.0, count_A * table.capacity_J[column_A] / rate) if rate else np.ones(len(count_A))
-    penalty_A = problem.cost_weight * count_A * table.price_J[column_A]
-    uses = [count_A * resource.amount_J[column_A] for resource in limited]
-    is_loaded_A = count_A > table.running_J[column_A]
-    return _Step(
-        columns=columns,
-        column_A=column_A,
-        count_A=count_A,
-        accuracy=float(table.accuracy_J[columns[0]]),
-        room_A=room_A,
-        amount_AR=np.column_stack(uses) if uses else np.empty((len(count_A), 0)),
-        penalty_A=penalty_A + problem.batch_weight * table.batch_J[column_A],
-        latency_A=table.latency_J[column_A],
-        load_s_A=np.where(is_loaded_A, table.load_s_J[column_A], 0.0),
-        is_complete=all(table.most_J[j] - low < MOST_COUNTS for j, low in zip(columns, fewest, strict=True)),
-    )
-
-
-def _counts(low: int, high: int) -> Ints:
-    """Every number of replicas from low to high, or a spread of them where those are too many."""
-    if high - low < MOST_COUNTS:
-        return np.arange(low, high + 1)
-    some = np.unique(np.geomspace(low, high, FEW_COUNTS).astype(np.int64))
-    return np.asarray(np.unique(np.concatenate([some, [low, high]])))
-
-
-def _grown(labels: _Labels, step: _Step) -> tuple[_Labels, Ints, Ints]:
+def _grown(labels: _Labels, step: Step) -> tuple[_Labels, Ints, Ints]:
     """The labels as they are and, where load is left, with each alternative (numbered from 1; 0: none)."""
     is_open = np.flatnonzero(labels.left_N > SERVED)
     count = len(step.count_A)
@@ -271,7 +242,7 @@ def _each(problem: Problem) -> float:
 
 
 def _picks(
-    steps: Sequence[_Step], parents: Sequence[Ints], alternatives: Sequence[Ints], n: int
+    steps: Sequence[Step], parents: Sequence[Ints], alternatives: Sequence[Ints], n: int
 ) -> tuple[tuple[int, int], ...]:  # fmt: skip
     picks = []
     for step, parent_N, alternative_N in zip(reversed(steps), reversed(parents), reversed(alternatives), strict=True):

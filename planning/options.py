@@ -70,15 +70,23 @@ def single_options(problem: Problem, table: ColumnTable, limited: Sequence[Resou
 
 
 def limited_resources(problem: Problem, table: ColumnTable) -> list[Resource]:
-    """The resources that any choice could exceed."""
-    limited = []
+    """The resources that any choice could exceed, but for those that keeping another keeps too."""
+    limited: list[Resource] = []
     for resource in resources(problem):
         each_J = resource.amount_J * table.most_J
         most = [each_J[table.stage_J == place] for place in range(len(problem.stages))]
         reach = sum((one.sum() if problem.mix else one.max(initial=0.0)) for one in most)
         if reach > resource.most:
             limited.append(resource)
+    for resource in limited[::-1]:
+        if any(_implies(other, resource) for other in limited if other is not resource):
+            limited.remove(resource)
     return limited
+
+
+def _implies(tight: Resource, loose: Resource) -> bool:
+    """Whether whatever keeps the one limit keeps the other: each column takes no larger a part of it."""
+    return bool(tight.most > 0 and (loose.amount_J * tight.most <= tight.amount_J * loose.most).all())
 
 
 def in_units(
