@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from ttamer.profiles.documents import envelope, read_yaml, write_table, write_yaml
+from ttamer.profiles.documents import envelope, read_yaml, table_of, write_table, write_yaml
 from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.schema import Document
@@ -192,8 +192,9 @@ class Plan(Document):
 def write_groups(path: Path, plan: Plan, provenance: Provenance) -> Path:
     """Write the plan's groups as a Parquet table, a row a group; returns the path."""
     rows = [group.model_dump() for group in plan.groups]
-    table = pa.Table.from_pylist(rows, schema=GROUP_SCHEMA)
-    write_table(path, table, envelope("plan-groups", VERSION, provenance) | {"slo_s": plan.service.slo_s})
+    write_table(
+        path, table_of(rows, GROUP_SCHEMA), envelope("plan-groups", VERSION, provenance) | {"slo_s": plan.service.slo_s}
+    )
     return path
 
 

@@ -1,7 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ttamer.profiles import documents
 from ttamer.profiles.errors import DocumentError
@@ -80,3 +83,26 @@ def test_provenance_names_versions_and_hashes(tmp_path: Path) -> None:
     assert found.inputs[str(tmp_path / "in")].startswith("ba7816bf")
     assert found.libraries["numpy"]
     assert Provenance.from_dict(found.to_dict() | {"added_later": 1}) == found
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "name": st.text(),
+                "ratio": st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+                "is_on": st.booleans(),
+                "count": st.integers(-(2**62), 2**62),
+                "parts": st.lists(st.floats(-1e300, 1e300), max_size=3),
+            }
+        ),
+        max_size=4,
+    )
+)
+def test_rows_become_a_table_of_the_same_values(rows: list[dict[str, Any]]) -> None:
+    schema = pa.schema({
+        "name": pa.string(), "ratio": pa.float64(), "is_on": pa.bool_(), "count": pa.int64(),
+        "parts": pa.list_(pa.float64()),
+    })  # fmt: skip
+    assert documents.table_of(rows, schema).to_pylist() == rows
+    assert documents.table_of(rows, schema).schema == schema
