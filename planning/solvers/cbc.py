@@ -5,13 +5,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pulp
 
 from ttamer.planning.linear import LinearProgram
 from ttamer.planning.problem import Problem, Solution, SolveLimits
 from ttamer.planning.tasks import Outcome, concluded, make_task
+
+# PuLP takes a tenth of a second to import, so it waits until somebody asks for CBC.
+if TYPE_CHECKING:
+    import pulp
 
 # CBC ignores improvements below its increment of 1e-5, ten times what a batch weighs, and bends rows by 1e-7.
 EXACT = ("increment 1e-12", "primalT 1e-9", "dualT 1e-9", "integerT 1e-9", "allowableGap 0")
@@ -40,6 +44,8 @@ def cbc(problem: Problem, limits: SolveLimits) -> Solution:
 
 def _run(program: LinearProgram, limits: SolveLimits) -> Outcome:
     """What CBC says of the program."""
+    import pulp
+
     model, variables = _model(program)
     with TemporaryDirectory(prefix="ttamer-cbc-") as folder:
         log = Path(folder) / "cbc.log"
@@ -56,7 +62,9 @@ def _run(program: LinearProgram, limits: SolveLimits) -> Outcome:
     return Outcome(is_proven=is_proven, value_V=value_V, bound=_bound_in(printed))
 
 
-def _solver(limits: SolveLimits, log: Path) -> pulp.LpSolver:
+def _solver(limits: SolveLimits, log: Path) -> "pulp.LpSolver":
+    import pulp
+
     # Not even `threads=1`: with threads, however few, CBC now and then waits 10 s for one that has long ended.
     return pulp.COIN_CMD(
         path=pulp.PULP_CBC_CMD.pulp_cbc_path, msg=False, timeLimit=max(limits.time_s, 1e-3), gapRel=limits.gap,
@@ -70,7 +78,9 @@ def _bound_in(printed: str) -> float:
     return float(found[1]) + PRINTED if found else np.inf
 
 
-def _model(program: LinearProgram) -> tuple[pulp.LpProblem, list[pulp.LpVariable]]:
+def _model(program: LinearProgram) -> "tuple[pulp.LpProblem, list[pulp.LpVariable]]":
+    import pulp
+
     model = pulp.LpProblem("serving", pulp.LpMaximize)
     variables = [
         model.add_variable(f"x{number}", 0, most if np.isfinite(most) else None, cat=_category(whole))
@@ -87,4 +97,6 @@ def _model(program: LinearProgram) -> tuple[pulp.LpProblem, list[pulp.LpVariable
 
 
 def _category(is_whole: bool) -> str:
+    import pulp
+
     return str(pulp.LpInteger if is_whole else pulp.LpContinuous)
