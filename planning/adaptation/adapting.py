@@ -9,7 +9,7 @@ import numpy as np
 
 from ttamer.planning.adaptation.controllers.protocol import Kind, Rule, Setup
 from ttamer.planning.adaptation.predictors.protocol import Predictor, forecast_rps
-from ttamer.planning.simulation.adaptive import Configuration, Observation
+from ttamer.planning.simulation.adaptive import Configuration, Observation, Setting
 from ttamer.profiles.errors import InfeasibleError, InputError
 from ttamer.profiles.records import Floats, Ints
 
@@ -63,7 +63,7 @@ class Adapting:
         load_rps = self.expected_rps(seen.arrivals_T)
         self.expected.append((seen.now_s, load_rps))
         wish = self.rule(self.hesitation.held(load_rps), seen)
-        return None if wish is None else renamed(wish)
+        return None if wish is None else renamed(wish, seen.wished)
 
     def expected_rps(self, arrivals_T: Ints) -> float:
         """The load that the predictor expects after these arrivals and what came before them."""
@@ -137,15 +137,40 @@ def smoothed(load_rps_T: Floats | Ints, seconds: int) -> Floats:
     return np.asarray((sum_T[seconds:] - sum_T[:-seconds]) / seconds)
 
 
-def renamed(configuration: Configuration) -> Configuration:
+def renamed(configuration: Configuration, before: Configuration = ()) -> Configuration:
     """The configuration with names for settings that would else be taken for the same group.
 
-    Several settings of a model differ in cores or batch: the first keeps its name, so that it goes on running.
+    Several settings of a model differ in cores or batch. One that ran before, with as many cores or else at all, keeps
+    its name, so that it goes on running; the first of all needs none.
     """
-    counts: dict[tuple[str, ...], int] = {}
-    found = []
-    for setting in configuration:
-        counts[setting.group] = counts.get(setting.group, 0) + 1
-        again = counts[setting.group]
-        found.append(setting if again == 1 else replace(setting, name=f"{setting.policy} ({again})"))
-    return tuple(found)
+    found: list[Setting | None] = [None] * len(configuration)
+    free: dict[tuple[str, ...], list[Setting]] = {}
+    for one in before:
+        free.setdefault(_kind(one), []).append(one)
+    for is_alike in (_same_size, _same_kind):
+        for place, setting in enumerate(configuration):
+            match = next((one for one in free.get(_kind(setting), []) if is_alike(one, setting)), None)
+            if found[place] is None and match is not None:
+                free[_kind(setting)].remove(match)
+                found[place] = replace(setting, name=match.name)
+    taken = {setting.group for setting in found if setting is not None}
+    for place, setting in enumerate(configuration):
+        named, number = found[place] or setting, 1
+        while found[place] is None and named.group in taken:
+            number += 1
+            named = replace(setting, name=f"{setting.policy} ({number})")
+        taken.add(named.group)
+        found[place] = named
+    return tuple(setting for setting in found if setting is not None)
+
+
+def _kind(setting: Setting) -> tuple[str, ...]:
+    return setting.stage, setting.model, setting.policy, setting.device
+
+
+def _same_size(one: Setting, other: Setting) -> bool:
+    return one.cores == other.cores
+
+
+def _same_kind(_one: Setting, _other: Setting) -> bool:
+    return True

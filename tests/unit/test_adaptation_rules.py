@@ -216,8 +216,14 @@ def test_ours_keeps_the_models_that_run_where_others_are_hardly_better() -> None
 
 def test_settings_of_one_model_get_names_that_keep_them_apart() -> None:
     two = Setting(model="m", cores=1, share=0.5), Setting(model="m", cores=2, share=0.5)
-    names = [setting.name for setting in renamed(two)]
-    assert names == [None, "last-exit (2)"]
+    first = renamed(two)
+    assert [setting.name for setting in first] == [None, "last-exit (2)"]
+    swapped = Setting(model="m", cores=2, share=0.6), Setting(model="m", cores=1, share=0.4)
+    assert [setting.name for setting in renamed(swapped, first)] == ["last-exit (2)", None]
+    wider = Setting(model="m", cores=4, share=0.6), Setting(model="m", cores=1, share=0.4)
+    assert [setting.name for setting in renamed(wider, first)] == ["last-exit (2)", None]
+    three = *swapped, Setting(model="m", cores=8, share=0.0)
+    assert [setting.name for setting in renamed(three, first)] == ["last-exit (2)", None, "last-exit (3)"]
 
 
 def test_smoothing_is_a_trailing_mean() -> None:

@@ -106,7 +106,7 @@ def loading_core_s(
 
 def _loaded(one: Setting, in_place: bool) -> tuple[object, ...]:
     """What has to be alike for a replica to be there already."""
-    return (one.stage, one.policy) if in_place else (one.stage, one.policy, one.cores, one.batch)
+    return (one.stage, one.policy, one.batch) if in_place else (one.stage, one.policy, one.cores, one.batch)
 
 
 @dataclass(slots=True)
