@@ -21,6 +21,10 @@ Split = Callable[[Floats, int, np.random.Generator], Ints]
 """(weights, count, rng) -> which of the weighted ones each of `count` requests in a row goes to."""
 
 
+Deadlines = Callable[[Ints], Floats]
+"""When the SLO of these requests runs out, in seconds."""
+
+
 def random_split(weights: Floats, count: int, rng: np.random.Generator) -> Ints:
     """Every request draws its place, so Poisson arrivals stay Poisson everywhere."""
     if len(weights) == 1:
@@ -56,7 +60,7 @@ class StageRun:
     answered_M: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     dropped: int = 0
 
-    def run_until(self, moment_s: float, now_s: float, deadline_s_N: Floats) -> Ints:
+    def run_until(self, moment_s: float, now_s: float, deadlines_s: Deadlines) -> Ints:
         """Pass on the requests that are answered before a moment, in the order of their answers.
 
         All that arrive before it are among `coming_M`; what serves does not change from now until then.
@@ -65,7 +69,7 @@ class StageRun:
         is_early_M = arrival_s_M < moment_s
         ids_M, self.coming_M = self.coming_M[is_early_M], self.coming_M[~is_early_M]
         if len(ids_M):
-            self._admit(ids_M, arrival_s_M[is_early_M], now_s, deadline_s_N)
+            self._admit(ids_M, arrival_s_M[is_early_M], now_s, deadlines_s)
         finished = [self.answered_M]
         for group in self.crew.groups:
             for queue in dict.fromkeys([group.shared] if group.shared else [one.queue for one in group.replicas]):
@@ -82,7 +86,7 @@ class StageRun:
         self.answered_M = ids_M[order[passed:]]
         return ids_M[order[:passed]]
 
-    def _admit(self, ids_M: Ints, arrival_s_M: Floats, now_s: float, deadline_s_N: Floats) -> None:
+    def _admit(self, ids_M: Ints, arrival_s_M: Floats, now_s: float, deadlines_s: Deadlines) -> None:
         groups = self.crew.serving(now_s)
         weights = np.array([group.weight(now_s) for group in groups])
         chosen_M = self.split(weights, len(ids_M), self.rng)
@@ -90,16 +94,22 @@ class StageRun:
         for place, group in enumerate(groups):
             mine = chosen_M == place
             if mine.any():
-                self._offer(group, ids_M[mine], arrival_s_M[mine], level_M[mine], now_s, deadline_s_N)
+                self._offer(group, ids_M[mine], arrival_s_M[mine], level_M[mine], now_s, deadlines_s)
 
     def _offer(
-        self, group: ReplicaGroup, ids_M: Ints, arrival_s_M: Floats, level_M: Floats, now_s: float, deadline_s_N: Floats
+        self,
+        group: ReplicaGroup,
+        ids_M: Ints,
+        arrival_s_M: Floats,
+        level_M: Floats,
+        now_s: float,
+        deadlines_s: Deadlines,
     ) -> None:
         answers = group.behavior.answers
         row_M = (level_M * len(answers.stop_M)).astype(np.int64)
         self.visits.group_N[ids_M], self.visits.row_N[ids_M] = group.number, row_M
         self.accuracy_N[ids_M] *= _accuracy(group.behavior, None if self.level_N is None else row_M)
-        stop_M, deadline_s_M = answers.stop_M[row_M], deadline_s_N[ids_M]
+        stop_M, deadline_s_M = answers.stop_M[row_M], deadlines_s(ids_M)
         ready = group.ready(now_s)
         queues = [group.shared] if group.shared else [one.queue for one in ready]
         turn_M = self.split(np.ones(len(queues)), len(ids_M), self.rng)
@@ -147,12 +157,12 @@ def _accuracy(behavior: Behavior, row_M: Ints | None) -> float | Floats:
     return float("nan") if behavior.accuracy is None else behavior.accuracy
 
 
-def empty_visits(stage: str, groups: Sequence[Setting], count: int) -> StageVisits:
-    """Room for what `count` requests will meet at a stage."""
+def empty_visits(stage: str, groups: Sequence[Setting], count: int, arrival_s_N: Floats | None = None) -> StageVisits:
+    """Room for what `count` requests will meet at a stage; arrival_s_N: when they come, where that is known."""
     return StageVisits(
         stage=stage,
         groups=groups,
-        arrival_s_N=np.full(count, np.nan),
+        arrival_s_N=np.full(count, np.nan) if arrival_s_N is None else arrival_s_N,
         start_s_N=np.full(count, np.nan),
         answer_s_N=np.full(count, np.nan),
         group_N=np.full(count, UNSERVED, dtype=np.int32),

@@ -17,7 +17,7 @@ from ttamer.profiles.records import Floats, Ints
 from ttamer.profiles.registry import lookup
 
 PIECE = 16_384  # requests that are Python's floats at a time
-BLOCK = 262_144  # requests that are simulated in lanes at a time
+BLOCK = 131_072  # requests that are simulated in lanes at a time
 FEWEST_IN_LANES = 60_000  # requests, below which there are too few lanes to gain anything
 
 

@@ -28,7 +28,7 @@ from ttamer.planning.simulation.discipline import PLAIN, Discipline
 from ttamer.planning.simulation.fleet import Split, StageRun, empty_visits, even_split, random_split
 from ttamer.planning.simulation.replicas import Crew
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import Ints
+from ttamer.profiles.records import Floats, Ints
 from ttamer.profiles.registry import lookup
 
 CHUNK = 100_000  # requests at a time, so that their lists stay small
@@ -70,8 +70,8 @@ def run_adaptive(
     def open_stage(stage: str, pay: Callable[[float, int], object]) -> StageRun:
         rng, groups = next(rngs), list[Setting]()
         crew = Crew(stage, book, delays, discipline, clock, routing == "shared-queue", rng.spawn(1)[0], pay, groups)
-        N = len(traffic.arrival_s_N)
-        return StageRun(crew, split, rng, empty_visits(stage, groups, N), np.ones(N), traffic.level_N)
+        N, first = len(traffic.arrival_s_N), traffic.arrival_s_N if stage == stages[0] else None
+        return StageRun(crew, split, rng, empty_visits(stage, groups, N, first), np.ones(N), traffic.level_N)
 
     run, moments = _Run(traffic, slo_s, delays), _moments(controller, sampled_s, traffic.duration_s)
     run.open(start, open_stage)
@@ -136,8 +136,8 @@ class _Run:
     def __init__(self, traffic: Traffic, slo_s: float, delays: Delays) -> None:
         self.traffic, self.slo_s, self.delays = traffic, slo_s, delays
         network_s_N = traffic.network_s_N
-        self.network_s_N = np.zeros(len(traffic.arrival_s_N)) if network_s_N is None else network_s_N
-        self.deadline_s_N = traffic.arrival_s_N - self.network_s_N + slo_s
+        none = np.broadcast_to(np.zeros(1), len(traffic.arrival_s_N))  # one number in memory
+        self.network_s_N = none if network_s_N is None else network_s_N
         self.counts_T = np.bincount(traffic.arrival_s_N.astype(np.int64), minlength=math.ceil(traffic.duration_s))
         self.now_s = 0.0
         self.runs: list[StageRun] = []
@@ -155,7 +155,6 @@ class _Run:
         for stage in dict.fromkeys(setting.stage for setting in start):
             self.runs.append(make(stage, lambda at_s, more: self.cores.append((at_s, more))))
             self.runs[-1].crew.begin(tuple(setting for setting in start if setting.stage == stage), 0.0)
-        self.runs[0].visits.arrival_s_N[:] = self.traffic.arrival_s_N
         self.seen = _Seen(0.0, 0, 0, [[] for _ in self.runs])
 
     def advance(self, decision_s: float) -> None:
@@ -166,13 +165,22 @@ class _Run:
         self.arrived = until
         for place, run in enumerate(self.runs):
             run.coming_M = np.concatenate([run.coming_M, ids])
-            ids = run.run_until(moment_s, self.now_s, self.deadline_s_N)
+            ids = run.run_until(moment_s, self.now_s, self._deadlines_s)
             self.seen.passed[place].append(ids)
             if place + 1 < len(self.runs):
                 self.runs[place + 1].visits.arrival_s_N[ids] = run.visits.answer_s_N[ids]
         self.now_s = moment_s
         if moment_s < math.inf:
             self._apply()
+
+    def _deadlines_s(self, ids: Ints) -> Floats:
+        """When the SLO of these requests runs out: so long after they were sent."""
+        return np.asarray(self.traffic.arrival_s_N[ids] - self.network_s_N[ids] + self.slo_s)
+
+    def _sojourns_s(self, ids: Ints | slice) -> Floats:
+        """Seconds from sending to the last answer; nan where there is none."""
+        answer_s = self.runs[-1].visits.answer_s_N[ids]
+        return np.asarray(answer_s - self.traffic.arrival_s_N[ids] + self.network_s_N[ids])
 
     def _next_moment_s(self, decision_s: float) -> float:
         if self.now_s >= self.traffic.duration_s:
@@ -216,10 +224,9 @@ class _Run:
         return sample
 
     def _observation(self, sample: Sample) -> Observation:
-        seen, last = self.seen, self.runs[-1]
+        seen = self.seen
         passed = [np.concatenate([np.empty(0, dtype=np.int64), *ids]) for ids in seen.passed]
-        answered_M = passed[-1]
-        sojourn_s_M = (last.visits.answer_s_N - self.traffic.arrival_s_N + self.network_s_N)[answered_M]
+        sojourn_s_M = self._sojourns_s(passed[-1])
         dropped = sum(run.dropped for run in self.runs)
         observation = Observation(
             now_s=self.now_s,
@@ -240,14 +247,17 @@ class _Run:
 
     def outcome(self) -> AdaptiveRun:
         """What happened."""
-        answer_s_N = self.runs[-1].visits.answer_s_N
-        sojourn_s_N = answer_s_N - self.traffic.arrival_s_N + self.network_s_N
+        sojourn_s_N = self._sojourns_s(slice(None))
+        sojourn_s_N[np.isnan(sojourn_s_N)] = np.inf
+        accuracy_N = self.runs[0].accuracy_N
+        for run in self.runs[1:]:
+            accuracy_N *= run.accuracy_N
         paid = sorted(self.cores)
         return AdaptiveRun(
             arrival_s_N=self.traffic.arrival_s_N,
             network_s_N=self.network_s_N,
-            sojourn_s_N=np.where(np.isnan(answer_s_N), np.inf, sojourn_s_N),
-            accuracy_N=np.prod([run.accuracy_N for run in self.runs], axis=0),
+            sojourn_s_N=sojourn_s_N,
+            accuracy_N=accuracy_N,
             duration_s=self.traffic.duration_s,
             slo_s=self.slo_s,
             changes=tuple(self.changes),
