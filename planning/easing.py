@@ -52,24 +52,28 @@ def _allow_cores(service: Service, feasibility: Feasibility) -> Found:
     if service.limits.cost_per_hour is not None:  # it stands in prices, which cores are not counted in
         return _allow_count(service, feasibility, "cores", "core", PLENTY)
     free = with_limits(service, cores=None).model_copy(update={"prices": Prices()})
-    solution = feasibility.cheapest_unmixed(free)
-    enough = None if solution.status == "infeasible" else round(-solution.objective)
-    return None if enough is None else _allow_count(service, feasibility, "cores", "core", enough)
+    solution = feasibility.cheapest(free)
+    if solution.status == "infeasible":
+        return None
+    least = 1 if solution.status != "optimal" else round(-solution.objective)
+    return _allow_count(service, feasibility, "cores", "core", round(-solution.objective), least)
 
 
 def _allow_replicas(service: Service, feasibility: Feasibility) -> Found:
     return _allow_count(service, feasibility, "replicas", "replica", PLENTY)
 
 
-def _allow_count(service: Service, feasibility: Feasibility, limit: str, noun: str, most: int) -> Found:
-    """The smallest whole number up to the most that does as one of the limits."""
+def _allow_count(
+    service: Service, feasibility: Feasibility, limit: str, noun: str, most: int, least: int = 1
+) -> Found:  # fmt: skip
+    """The smallest whole number from the least up to the most that does as one of the limits."""
 
     def eased(number: int) -> Service:
         return with_limits(service, **{limit: number})
 
     if not feasibility.is_feasible(eased(most)):
         return None
-    first = getattr(service.limits, limit) + 1
+    first = max(least, getattr(service.limits, limit) + 1)
     number = first_that(lambda number: feasibility.is_feasible(eased(number)), first, most)
     return None if number is None else (f"allow {count(number, noun)}", eased(number))
 
@@ -105,7 +109,11 @@ def _lower_floor(service: Service, feasibility: Feasibility) -> Found:
         return service.model_copy(update={"accuracy_floor": parse_fraction(accuracy(floor)) if floor <= 1 else floor})
 
     asked = math.ceil(1000 * (service.accuracy_floor or 0.0) - 1e-9)
-    step = first_that(lambda step: feasibility.is_feasible(eased(-step)), 1 - asked, 0)
+    most = feasibility.most_accurate(service)
+    if most.status == "infeasible":
+        return None
+    reached = min(asked - 1, math.floor(1000 * most.objective + 1e-6))
+    step = first_that(lambda step: feasibility.is_feasible(eased(-step)), -reached, 0)
     if step is None:
         return None
     return f"lower the accuracy floor to {accuracy(-step / 1000)}", eased(-step)

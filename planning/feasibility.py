@@ -21,9 +21,10 @@ from ttamer.profiles.records import Floats
 from ttamer.profiles.service import Limits, Prices, Service, Weights
 
 FULL = 1 + 1e-9  # of a limit, with the rounding of sums
-INDIFFERENT = Weights(accuracy=0.0, cost=0.0, batch=0.0, loading=0.0)
+ANY = 1e9  # gap: the first plan that is found will do
 FREE = {"cores": None, "memory_bytes": None, "price": 0.0}  # a pool without limits
 CHEAPEST = Weights(accuracy=0.0, cost=1.0, batch=0.0, loading=0.0)
+MOST_ACCURATE = Weights(accuracy=1.0, cost=0.0, batch=0.0, loading=0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,38 +39,46 @@ class StageServers:
 class Feasibility:
     """Answers for services that differ from one in demands alone; known: everything that could serve that one.
 
-    list_servers: everything that could serve another. solve: as the planner does it.
+    list_servers: everything that could serve another. solve: as the planner does it, to a relative gap.
     """
 
     service: Service
     known: Sequence[Server]
     list_servers: Callable[[Service], Sequence[Server]] = field(kw_only=True)
-    solve: Callable[[Service, Sequence[Server]], Solution] = field(kw_only=True)
+    solve: Callable[[Service, Sequence[Server], float], Solution] = field(kw_only=True)
     _listed: dict[str, list[StageServers]] = field(init=False, default_factory=dict)
     _needed: dict[tuple[str, float, Hashable], list[Server]] = field(init=False, default_factory=dict)
 
     def is_feasible(self, service: Service) -> bool:
         """Whether the service can be had."""
         unmixed = service.model_copy(update={"mix": False})
-        if self._solved(unmixed, INDIFFERENT).status != "infeasible":
+        if self._solved(unmixed, CHEAPEST, ANY).status != "infeasible":
             return True
-        return _may_need_mixing(service) and self._solved(service, INDIFFERENT).status != "infeasible"
+        return _may_need_mixing(service) and self._solved(service, CHEAPEST, ANY).status != "infeasible"
 
     def cheapest_unmixed(self, service: Service) -> Solution:
         """The plan of least cost in the service's prices without sharing loads; the cost is the negated objective."""
         return self._solved(service.model_copy(update={"mix": False}), CHEAPEST)
 
+    def cheapest(self, service: Service) -> Solution:
+        """The plan of least cost in the service's prices; the cost is the negated objective."""
+        return self._solved(service, CHEAPEST) if _may_need_mixing(service) else self.cheapest_unmixed(service)
+
+    def most_accurate(self, service: Service) -> Solution:
+        """The plan of most accuracy, by which a floor is measured; that is the objective."""
+        return self._solved(service.model_copy(update={"accuracy_floor": 0.0}), MOST_ACCURATE)
+
     def servers(self, service: Service) -> list[Server]:
         """Everything that could serve the stages."""
         return [server for stage in self._list(service) for server in stage.servers]
 
-    def _solved(self, service: Service, weights: Weights) -> Solution:
+    def _solved(self, service: Service, weights: Weights, gap: float = 0.0) -> Solution:
         if self._is_hopeless(service):
             return Solution(status="infeasible")
         aim: dict[str, object] = {"weights": weights, "objective": "weighted", "accuracy_scale": "raw"}
         if service.accuracy_floor is None:
             aim["aggregation"] = "sum"
-        return self.solve(service.model_copy(update=aim), self._needed_servers(service))
+        return self.solve(service.model_copy(update=aim), self._needed_servers(service), gap)
 
     def _is_hopeless(self, service: Service) -> bool:
         """Whether even fractions of the best replicas, each with the most of the SLO, exceed a limit on all of them."""
@@ -116,13 +125,12 @@ class Feasibility:
 def _may_need_mixing(service: Service) -> bool:
     """Whether sharing a load could make room.
 
-    Without a floor and with only replicas limited, the largest capacity alone needs the fewest. Mixtures of several
-    stages whose accuracies multiply take too long to look for: what is named without them can be had all the same.
+    Without a floor and with only replicas limited, the largest capacity alone needs the fewest.
     """
     if not service.mix:
         return False
     if service.accuracy_floor is not None:
-        return len(service.stages) == 1 or service.aggregation != "product"
+        return True
     is_fixed = any(stage.replicas for stage in service.stages)
     of_pools = any(pool.cores is not None or pool.memory_bytes is not None for pool in service.fleet())
     limits = service.limits

@@ -18,7 +18,7 @@ from ttamer.planning.options import FULL, RawOptions, StageOptions, in_units, li
 from ttamer.planning.outlook import look_for_room, look_out
 from ttamer.planning.problem import Problem, Solution, SolveLimits, best_shares
 from ttamer.planning.relaxation import Relaxation, relax
-from ttamer.planning.search import EQUAL, Search
+from ttamer.planning.search import Search, above
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats
 
@@ -62,7 +62,7 @@ def list_options(problem: Problem, limits: SolveLimits, effort: Effort | None = 
     known, by_stage, listing = _unmixed(problem, limits), levels(problem, table, limited), None
     for most_kept in KEPT:
         allowed = replace(effort or Effort(deadline=deadline), most_kept=most_kept)
-        listing = _mixtures(problem, table, relaxed, by_stage, known, allowed)
+        listing = _mixtures(problem, table, relaxed, by_stage, known, allowed, limits.gap)
         if listing.is_complete:
             break
         known = _better(problem, listing, limits)
@@ -133,10 +133,10 @@ def _better(problem: Problem, listing: Listing, limits: SolveLimits) -> Solution
 
 def _mixtures(
     problem: Problem, table: ColumnTable, relaxed: Relaxation, by_stage: Sequence[Sequence[Level]],
-    known: Solution | None, effort: Effort,
+    known: Solution | None, effort: Effort, gap: float,
 ) -> Listing:  # fmt: skip
     """The mixtures of every stage that could be part of something better than what is known."""
-    target = known.objective + EQUAL * max(1.0, abs(known.objective)) if known else _least(problem, table)
+    target = above(known.objective, gap) if known else _least(problem, table)
     listed: list[RawOptions] = []
     bound = np.inf
     for place, stage in enumerate(by_stage):

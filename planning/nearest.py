@@ -94,7 +94,8 @@ def _reason(service: Service, conflict: Sequence[Demand], ways: Sequence[Way], f
         return f"{both}{count(service.limits.replicas, 'replica')} {verb} too few"
     if names_of_conflict <= {"SLO", "load"}:
         return "the SLO leaves the stages no time to queue"
-    return f"{listed([demand.words for demand in conflict])} cannot hold together"
+    words = listed([demand.words for demand in conflict])
+    return f"{words} cannot hold together" if len(conflict) > 1 else f"{words} cannot be had whatever else is given up"
 
 
 def _where(server: Server) -> str:

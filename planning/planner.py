@@ -55,10 +55,10 @@ def feasibility_of(
     """Whether services that differ from this one in demands alone can be had."""
     levels = levels_of(profile, choices)
 
-    def solved(one: Service, some: Sequence[Server]) -> Solution:
+    def solved(one: Service, some: Sequence[Server], gap: float) -> Solution:
         problem = make_program(one, some, levels).problem
         try:
-            return _solved(problem, None if one.mix else "labels", SolveLimits(time_s=EXPLAINING_S))
+            return _solved(problem, None if one.mix else "labels", SolveLimits(time_s=EXPLAINING_S, gap=gap))
         except InputError:  # none was found in time, so none is named
             return Solution(status="infeasible")
 

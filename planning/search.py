@@ -32,6 +32,11 @@ AT_ONCE = 200_000  # labels made at once
 MOST_KEPT = 2_000_000  # labels kept for one stage: some 200 MB
 
 
+def above(objective: float, gap: float) -> float:
+    """What must be exceeded for more than the gap, or rounding."""
+    return objective + max(EQUAL, gap) * max(1.0, abs(objective))
+
+
 @dataclass(slots=True, eq=False)
 class Search:
     """The best choice known, as columns and their replicas, and what no choice exceeds.
@@ -147,7 +152,7 @@ class Search:
     def target(self) -> float:
         """What a choice must exceed: the best one known, or without one what any choice does."""
         if np.isfinite(self.best):
-            return self.best + max(EQUAL, self.gap) * max(1.0, abs(self.best))
+            return above(self.best, self.gap)
         least = self.weight * float(np.prod([options.factor_O.min() for options in self.stages]))
         least -= sum(float(options.penalty_O.max()) for options in self.stages)
         least -= self.loading_weight * max(float(options.load_s_O.max()) for options in self.stages)

@@ -197,3 +197,24 @@ def test_absurd_limits_are_planned_for_all_the_same() -> None:
     made = plan(rate_rps=1e9, limits=Limits(cores=2**31 - 1, replicas=2**31 - 1), stages=stages)
     assert made.solve.objective <= made.solve.bound
     assert verify(made, PROFILE) == []
+
+
+def test_a_pipeline_whose_floor_mixing_meets_is_not_told_to_lower_it_first() -> None:
+    """Where only shared loads keep the floor within the cores, the network is among what takes too much."""
+    demands: dict[str, object] = {
+        "slo_s": 0.4, "rate_rps": 300.0, "limits": Limits(cores=3), "accuracy_floor": 0.66, "aggregation": "product",
+        "objective": "cost", "stages": (Stage(name="detect"), Stage(name="classify")),
+    }  # fmt: skip
+    with pytest.raises(InfeasibleError, match="300ms on the network, an accuracy of at least 66%") as caught:
+        plan(**demands | {"network_s": 0.3})  # type: ignore[arg-type]
+    network_s = float(caught.value.remedy.split("bring the network down to ")[1].split("ms")[0]) / 1e3
+    mixed = plan(**demands | {"network_s": network_s})  # type: ignore[arg-type]
+    assert len(mixed.groups) > 2
+    assert (mixed.promise.accuracy or 0.0) >= 0.66
+    cores = int(caught.value.remedy.split("allow ")[1].split(" cores")[0])
+    assert plan(**demands | {"network_s": 0.3, "limits": Limits(cores=cores)}).promise.cores <= cores  # type: ignore[arg-type]
+
+
+def test_a_floor_that_no_models_reach_is_blamed_alone() -> None:
+    with pytest.raises(InfeasibleError, match="an accuracy of at least 99% cannot be had whatever else is given up"):
+        plan(accuracy_floor=0.99)
