@@ -42,12 +42,14 @@ class Wish:
 class Found:
     """What the trial on one number of cores found.
 
-    records: the model's test records, seen: the places in them of the samples that were run.
+    level_s: of the reference kernel in the profile; None where none was timed. records: the model's test records,
+    seen: the places in them of the samples that were run.
     """
 
     cores: int
     predicted: "Mapping[tuple[str, int], Predicted]"
     trial: "Trial"
+    level_s: float | None
     records: "ExitRecords"
     seen: "Ints"
     fitted: "FittedPolicy"
@@ -120,6 +122,7 @@ def _try_out(wish: Wish, profile: "Profile", fitted: "FittedPolicy", cores: int)
     from ttamer.exits.datasets import open_source
     from ttamer.exits.trial import recorded_samples
     from ttamer.planning.exit_choice import read_records
+    from ttamer.profiling.levels import level_name
     from ttamer.profiling.trial import run_trial
 
     records = read_records(profile, wish.model, "test")
@@ -137,7 +140,10 @@ def _try_out(wish: Wish, profile: "Profile", fitted: "FittedPolicy", cores: int)
             _request(wish, profile, fitted, cores, batches, records.sample_N[seen]),
             on_batch=lambda batch: advance(batches.index(batch), len(batches), f"{wish.model}, batch {batch}"),
         )
-    return Found(cores=cores, predicted=predicted, trial=trial, records=records, seen=seen, fitted=fitted)
+    level_s = profile.settings.get("reference_s", {}).get(level_name(wish.device, cores))
+    return Found(
+        cores=cores, predicted=predicted, trial=trial, level_s=level_s, records=records, seen=seen, fitted=fitted
+    )  # fmt: skip
 
 
 def _request(
@@ -187,18 +193,21 @@ def _rows(found: Found, wish: Wish) -> list[dict[str, Any]]:
         {
             "model": wish.model, "way": way, "device": wish.device, "cores": found.cores, "batch": batch,
             **{f"predicted_{name}": value for name, value in asdict(predicted).items()},
-            **_measured(found.trial.of(way, batch)),
+            **_measured(found.trial.of(way, batch), found.level_s),
             **(_accuracies(found) if way == "exiting" else {}),
         }
         for (way, batch), predicted in found.predicted.items()
     ]  # fmt: skip
 
 
-def _measured(timed: "WayTimings") -> dict[str, Any]:
+def _measured(timed: "WayTimings", level_s: float | None) -> dict[str, Any]:
+    """Measured seconds at the profile's speed of the machine, and the mean as the clock gave it."""
+    scaled = timed.at_speed(level_s) if level_s else timed
     return {
-        "measured_mean_s": timed.mean_s(),
-        "measured_p50_s": timed.quantile_s(0.5),
-        "measured_p99_s": timed.quantile_s(0.99),
+        "measured_mean_s": scaled.mean_s(),
+        "measured_p50_s": scaled.quantile_s(0.5),
+        "measured_p99_s": scaled.quantile_s(0.99),
+        "raw_mean_s": timed.mean_s(),
         "verdict": timed.verdict,
     }
 
@@ -245,6 +254,12 @@ def _print(found: Found, wish: Wish) -> None:
     where = f"{render.count(found.cores, 'core')}" if wish.device == "cpu" else wish.device
     title = f"{wish.model} under {found.fitted.kind} on {where}, per batch of test samples of {found.records.dataset}"
     render.table(columns, lines, title=title, spare=("predicted p50", "measured p50"))
+    if found.level_s:
+        slower = sum(row["raw_mean_s"] for row in rows) / sum(row["measured_mean_s"] for row in rows) - 1
+        print(
+            "Measured times are stated at the profile's speed of the machine,"
+            f" which ran {100 * abs(slower):.1f} % {'slower' if slower > 0 else 'faster'} during this run"
+        )
     seen = rows[0]
     print(
         f"Accuracy: {render.percent(seen['accuracy'])} measured on {seen['samples']:,} samples"

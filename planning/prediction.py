@@ -1,6 +1,7 @@
 """What a plan expects of a replica's batches, in numbers that can be measured: the mean and two quantiles.
 
-The mean is the planner's own law of shrinking batches; the quantiles are the simulator's draws from measured seconds.
+The mean is the planner's own law of shrinking batches, without the caution that a plan adds for what is not known of
+the measurements; the quantiles are the simulator's draws from measured seconds.
 Axes: N samples.
 """
 
@@ -43,7 +44,7 @@ def predict_exiting(
 ) -> Predicted:
     """Batches whose rows do as recorded, independently of each other. Raises InputError for unmeasured settings."""
     outcome, stop_N = evaluate(policy, records), policy.decide(records).stop_N
-    timings = Timings(profile, setting.model, setting.device, setting.cores, QUANTILE)
+    timings = Timings(profile, setting.model, setting.device, setting.cores, QUANTILE, is_cautious=False)
     paths = paths_as_seen(outcome)
     mean_s = float(timings.law(setting.batch, paths).mean_s_B[setting.batch])
     stops = rng.choice(stop_N, DRAWS * setting.batch).tolist()

@@ -64,7 +64,8 @@ def paths_as_seen(outcome: Outcome) -> Paths:
 class Timings:
     """Measured parts of one model on one device with one number of cores, with what is computed from them kept.
 
-    quantile: of the sojourn time that laws are asked for.
+    quantile: of the sojourn time that laws are asked for. is_cautious: whether points are taken to be as slow as they
+    may be for all that is known, as a plan needs it, or as they were measured.
     """
 
     profile: Profile
@@ -72,6 +73,7 @@ class Timings:
     device: str
     cores: int
     quantile: float
+    is_cautious: bool = True
     tilt_T: Floats = field(init=False)
     _cumulants: dict[tuple[str, int], Floats] = field(init=False, default_factory=dict)
     _planned: dict[tuple[str, int, int], Samples] = field(init=False, default_factory=dict)
@@ -191,9 +193,10 @@ class Timings:
         return np.asarray(_log_mean_exp(even, seconds[:, None] * self.tilt_T)[0])
 
     def _samples(self, part: str, exit: int, size: int) -> Samples:
-        """The samples to plan on: as slow as they may be for all that is known."""
+        """The samples to go by."""
         if (part, exit, size) not in self._planned:
-            self._planned[part, exit, size] = self._point(part, exit, size).samples.pessimistic()
+            samples = self._point(part, exit, size).samples
+            self._planned[part, exit, size] = samples.pessimistic() if self.is_cautious else samples
         return self._planned[part, exit, size]
 
     def _point(self, part: str, exit: int, size: int) -> LatencyPoint:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,13 +33,23 @@ class TrialRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WayTimings:
-    """What one way of answering took at one batch size. seconds: of every batch, each time it was answered."""
+    """What one way of answering took at one batch size.
+
+    seconds: of every batch, each time it was answered. reference_s: of the reference kernel beside each of them.
+    """
 
     way: str
     batch: int
     seconds: tuple[tuple[float, ...], ...]
+    reference_s: tuple[tuple[float, ...], ...]
     verdict: str
     evidence: Mapping[str, float]
+
+    def at_speed(self, level_s: float) -> "WayTimings":
+        """The same at the speed at which the machine runs the reference kernel in so many seconds, as in a profile."""
+        both = zip(self.seconds, self.reference_s, strict=True)
+        scaled = [tuple(s * level_s / r for s, r in zip(some, beside, strict=True)) for some, beside in both]
+        return replace(self, seconds=tuple(scaled))
 
     def mean_s(self) -> float:
         """Mean seconds of a batch, every batch counted once however often it was answered."""
@@ -105,7 +115,10 @@ def _trial(request: TrialRequest, events: Sequence[Mapping[str, Any]], ending: s
         raise InputError(f"{request.model!r} on {request.cores} cores: {ending}", remedy="give fewer samples")
     timed = [_fields(event) for event in events if event["event"] == "timed"]
     return Trial(
-        timings=tuple(WayTimings(**{**one, "seconds": tuple(map(tuple, one["seconds"]))}) for one in timed),
+        timings=tuple(
+            WayTimings(**one | {name: tuple(map(tuple, one[name])) for name in ("seconds", "reference_s")})
+            for one in timed
+        ),
         report=told["report"],
     )
 

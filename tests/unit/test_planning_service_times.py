@@ -31,6 +31,13 @@ def test_the_whole_model_takes_the_mean_of_its_samples_at_their_upper_bound() ->
     assert law.answer_s == whole.samples.pessimistic().bound_s(service_level(0.99)) > whole.samples.quantile_s(0.99)
 
 
+def test_without_caution_the_whole_model_takes_the_mean_that_was_measured() -> None:
+    made = timings()
+    frank = Timings(made.profile, "toy", "cpu", 1, 0.99, is_cautious=False)
+    whole = made.profile.point("toy", "whole", -1, device="cpu", cores=1, batch=4)
+    assert frank.law(4).mean_s == pytest.approx(whole.samples.mean_s())
+
+
 def test_when_nobody_leaves_every_stage_and_head_is_paid_at_full_batch() -> None:
     made = timings()
     expected = sum(curve_s(made, part, exit, 8) for part in ("stage", "head") for exit in range(3))

@@ -43,7 +43,7 @@ class FakeClock:
     def time_calls(self, run: Run, loops: int) -> Timing:
         self.now_s += 1.0
         self.order.append(run)
-        return Timing(wall_s=1.0, cpu_s=1.0, thread_s=1.0, preemptions=0)
+        return Timing(wall_s=1.0, cpu_s=1.0, thread_s=1.0, preemptions=0, middle_s=self.now_s - 0.5)
 
 
 def runs(count: int) -> list[Run]:
@@ -55,24 +55,37 @@ def runs(count: int) -> list[Run]:
 
 def test_ways_take_turns_and_every_batch_is_answered_as_often() -> None:
     clock, some, others = FakeClock(), runs(TURN + 4), runs(TURN + 4)
+    (reference,) = runs(1)
     taken = take_turns(
-        {"a": some, "b": others}, Budget(name="t", min_rounds=6, group_s=30.0, half_width=0.1),
+        {"a": some, "b": others}, reference, Budget(name="t", min_rounds=6, group_s=30.0, half_width=0.1),
         time_calls=clock.time_calls, now=lambda: clock.now_s,
     )  # fmt: skip
-    warm_up = len(clock.order) - 2 * 2 * (TURN + 4)
-    first_pass = clock.order[warm_up : warm_up + 2 * (TURN + 4)]
-    assert first_pass == some[:TURN] + others[:TURN] + some[TURN:] + others[TURN:]
-    assert {way: [len(one) for one in timings] for way, timings in taken.items()} == {
+    turns, timed = 2 * 2 * 2, 2 * 2 * (TURN + 4)
+    warm_up = len(clock.order) - timed - turns - 1
+    first_pass = clock.order[warm_up : warm_up + (timed + turns) // 2]
+    beside = [reference]
+    assert first_pass == beside + some[:TURN] + beside + others[:TURN] + beside + some[TURN:] + beside + others[TURN:]
+    assert len(taken.beside) == turns + 1
+    assert {way: [len(one) for one in timings] for way, timings in taken.timings.items()} == {
         "a": [2] * (TURN + 4),  # 40 s a pass, and 60 s are allowed: a second pass begins, no third
         "b": [2] * (TURN + 4),
     }
 
 
 def test_the_mean_counts_every_batch_once_however_often_it_was_answered() -> None:
-    timed = WayTimings(way="a", batch=1, seconds=((1.0, 1.0, 1.0), (3.0,)), verdict="ok", evidence={})
+    timed = WayTimings(
+        way="a", batch=1, seconds=((1.0, 1.0, 1.0), (3.0,)), reference_s=((1.0,) * 3, (1.0,)), verdict="ok", evidence={}
+    )  # fmt: skip
     assert timed.mean_s() == 2.0
     assert timed.quantile_s(0.5) == 1.0
     assert timed.quantile_s(0.99) == 3.0
+
+
+def test_a_slow_hour_of_the_machine_is_divided_out_by_the_reference_beside() -> None:
+    timed = WayTimings(
+        way="a", batch=1, seconds=((2.0, 3.0), (3.0,)), reference_s=((0.02, 0.03), (0.03,)), verdict="ok", evidence={}
+    )  # fmt: skip
+    assert timed.at_speed(0.01).seconds == ((pytest.approx(1.0), pytest.approx(1.0)), (pytest.approx(1.0),))
 
 
 def test_a_workload_is_timed_in_a_process_of_its_own() -> None:
