@@ -10,8 +10,9 @@ Time starts at 0. At `interval_s`, 2 `interval_s`, ... the controller is shown a
   that the wish adds to its stage is ready, then drains: it takes no more requests, answers those it has, and is gone.
 - More replicas: each new one loads for the model's load time, then takes its part. Fewer: those still loading are
   given up at once; of the others the newest drain, once everything that the wish adds to the stage is ready.
-- Other cores, `Delays.in_place`: every replica goes on at its old speed for `resize_s` and then has the new cores.
-  Otherwise new replicas are loaded beside the old ones, which drain when as many new ones are ready.
+- Other cores, `Delays.in_place`: every replica goes on at its old speed for `resize_s` and then has the new cores;
+  fewer cores it is given once everything that the wish adds to the stage is ready. Otherwise new replicas are loaded
+  beside the old ones, which drain when as many new ones are ready.
 - Batch, timeout and share change at once, for the batches that start from then on. While groups load, the load is
   split by share x ready replicas / wished replicas, and groups to be replaced still count with their old share.
 - Cores are paid for from the moment a replica starts loading (or a resize upwards begins) until it is gone (or a

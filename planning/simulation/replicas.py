@@ -116,15 +116,13 @@ class Crew:
 
     def settle(self, now_s: float) -> None:
         """Bring about what has become due: new cores, and reductions once every addition is ready."""
-        for group in self.groups:
-            for one in group.staying():
-                if one.resized_s is not None and one.resized_s <= now_s:
-                    self._resized(group, one, now_s)
+        self._give_cores(now_s)
         self._replace_outdated(now_s)
         if self.must_reduce and not self._is_growing(now_s):
             self.must_reduce = False
             for group in self.groups:
                 self._reduce(group, now_s)
+            self._give_cores(now_s)
         self.bury()
 
     def bury(self) -> None:
@@ -196,7 +194,7 @@ class Crew:
                 self._equip(group, one, one.cores)
         if self.delays.in_place:
             for one in group.staying():
-                self._resize(one, setting.cores, now_s)
+                self._resize(one, max(one.cores, setting.cores), now_s)  # fewer once every addition is ready
             missing = setting.replicas - len(group.staying())
         else:
             missing = setting.replicas - sum(one.cores == setting.cores for one in group.staying())
@@ -242,6 +240,12 @@ class Crew:
             one.next_cores, one.resized_s = 0, None
         self.on_cores(now_s, one.paid_cores() - paid)
 
+    def _give_cores(self, now_s: float) -> None:
+        """Bring about the resizes that have become due."""
+        for group, one in self._staying():
+            if one.resized_s is not None and one.resized_s <= now_s:
+                self._resized(group, one, now_s)
+
     def _resized(self, group: ReplicaGroup, one: Replica, now_s: float) -> None:
         paid = one.paid_cores()
         self._equip(group, one, one.next_cores)
@@ -250,7 +254,7 @@ class Crew:
 
     def _replace_outdated(self, now_s: float) -> None:
         """Where cores cannot change in place: drain an old replica for every new one that is ready."""
-        for group in self.groups:
+        for group in [] if self.delays.in_place else self.groups:
             current = group.setting.cores
             renewed = sum(one.cores == current and one.is_ready(now_s) for one in group.replicas)
             outdated = [one for one in group.staying() if one.cores != current and one.resized_s is None]
@@ -271,6 +275,8 @@ class Crew:
         newest_first = sorted(staying, key=lambda one: (one.ready_s > now_s, one.number), reverse=True)
         for one in newest_first[: max(0, surplus)]:
             self._drain(one, now_s, leaves=group.leaves)
+        for one in group.staying() if self.delays.in_place and not group.leaves else []:
+            self._resize(one, group.setting.cores, now_s)
 
     def _drain(self, one: Replica, now_s: float, *, leaves: bool = False) -> None:
         """Take a replica out; of a shared queue it takes no more unless all leave, as its own must be emptied by it."""

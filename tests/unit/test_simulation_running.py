@@ -120,6 +120,22 @@ def test_fewer_cores_are_paid_for_until_the_resize_is_done() -> None:
     assert [cores_at(done, at_s) for at_s in (10.1, 12.9, 13.1)] == [4, 4, 1]
 
 
+def test_cores_are_taken_from_replicas_only_when_what_is_wished_for_beside_them_is_ready() -> None:
+    script = Script({10.0: (replace(SLOW, cores=2, replicas=2),)})
+    done = run((replace(SLOW, cores=4),), script, every(0.3, 30.0), routing="shared-queue")
+    assert [cores_at(done, at_s) for at_s in (9.0, 12.0, 14.9, 15.1)] == [4, 6, 6, 4]
+    assert done.sojourn_s_N[done.arrival_s_N < 14.5] == pytest.approx(0.25)
+    assert done.sojourn_s_N[done.arrival_s_N > 16.0] == pytest.approx(0.5)
+
+
+def test_a_wish_for_fewer_cores_that_is_taken_back_while_others_load_changes_nothing() -> None:
+    start = (replace(SLOW, cores=4),)
+    script = Script({10.0: (replace(SLOW, cores=2, replicas=2),), 12.0: start})
+    done = run(start, script, every(0.3, 30.0), routing="shared-queue")
+    assert [cores_at(done, at_s) for at_s in (9.0, 11.0, 12.1, 20.0)] == [4, 6, 4, 4]
+    assert done.sojourn_s_N == pytest.approx(0.25)
+
+
 def test_where_cores_cannot_change_in_place_new_replicas_replace_the_old_ones() -> None:
     script = Script({10.0: (replace(SLOW, cores=4),)})
     done = run((SLOW,), script, every(1.5, 30.0), delays=Delays(in_place=False))
