@@ -34,24 +34,39 @@ class Sweeps:
                 self._sweep(first, behind, parked)
 
     def _sweep(self, first: int, behind: int, parked: Parked) -> None:
-        way = self._way
+        way, awaits = self._way, self._way.walk.awaits
         present: list[int] = []
         state: State = ()
-        for k in range(first, behind):
-            wanting = [row for row in way.left if k <= way.walk.awaits(row) < behind]
+        k = first
+        while k < behind:
+            wanting = [row for row in way.left if k <= awaits(row) < behind]
             if not wanting:
                 return
-            coming = [row for row in wanting if row not in present and parked.get(row, (first - 1, ()))[0] == k - 1]
-            present, state = self._joined(present, state, coming, parked)
+            absent = {row: parked[row][0] + 1 if row in parked else first for row in wanting if row not in present}
+            present, state = self._joined(present, state, [row for row in absent if absent[row] == k], parked)
+            joins = min((stage for stage in absent.values() if stage > k), default=behind)
             if not present:
+                k = joins
                 continue
-            state = self._staged.run_stage(k, state)
-            way.ask(k, [row for row in present if way.walk.awaits(row) == k], present, state)
-            staying = [row for row in present if row in way.left and k < way.walk.awaits(row) < behind]
-            for row in present:
-                if row in way.left and row not in staying:
-                    parked[row] = k, chosen(state, present, [row])
-            present, state = staying, chosen(state, present, staying) if staying else ()
+            last = min(joins - 1, *map(awaits, present))
+            for stage in range(k, last + 1):  # on which nobody joins and, but for the last, nobody is asked
+                state = self._staged.run_stage(stage, state)
+            present, state = self._asked(last, behind, present, state, parked)
+            k = last + 1
+
+    def _asked(self, k: int, behind: int, present: list[int], state: State, parked: Parked) -> tuple[list[int], State]:
+        """Those who stay and their state, after those who wait for head k are asked and those who leave are parked."""
+        way, awaits = self._way, self._way.walk.awaits
+        asked = [row for row in present if awaits(row) == k]
+        if not asked:
+            return present, state
+        way.ask(k, asked, present, state)
+        left = set(way.left)
+        staying = [row for row in present if row in left and k < awaits(row) < behind]
+        for row in present:
+            if row in left and row not in staying:
+                parked[row] = k, chosen(state, present, [row])
+        return staying, chosen(state, present, staying) if staying else ()
 
     def _joined(self, present: list[int], state: State, coming: list[int], parked: Parked) -> tuple[list[int], State]:
         """Those present and those coming, the latter from the inputs or from where they were left."""
