@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from ttamer.profiles.errors import Interrupted, TtamerError
+from ttamer.profiles.errors import InputError, Interrupted, TtamerError
 
 T = TypeVar("T", bound=Callable[..., None])
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # what typer raises for a wrong option or argument
 DEFAULT = "(default)"  # the name of what a group runs by itself; nobody types it
 
 
@@ -22,17 +23,27 @@ class Commands(TyperGroup):
         return sorted(super().list_commands(ctx), key=lambda name: not isinstance(self.commands[name], DefaultGroup))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; turn a TtamerError into its message and exit code."""
+        """Run the command; turn a TtamerError, or what was typed wrongly, into its message and exit code."""
+        failure: TtamerError
         try:
             return super().invoke(ctx)
         except TtamerError as error:
             failure = error
+        except UsageError as error:
+            failure = _mistyped(error)
         except KeyboardInterrupt:
             failure = Interrupted("stopped", remedy="run the same command again to go on")
         print(f"ttamer: {failure.message}", file=sys.stderr)
         if failure.remedy:
             print(f"  try: {failure.remedy}", file=sys.stderr)
         raise typer.Exit(failure.exit_code)
+
+
+def _mistyped(error: Any) -> TtamerError:
+    """What typer says of a wrong option or argument, and where the right ones are listed."""
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    path = error.ctx.command_path if error.ctx else "ttamer"
+    return InputError(message[:1].lower() + message[1:], remedy=f"see: {path.rstrip()} --help")
 
 
 class _Unnamed(typer.Context):

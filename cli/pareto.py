@@ -63,8 +63,9 @@ def _print(plans: "Sequence[Plan]", service: "Service", axis: ParetoAxis) -> Non
     title = f"Plans for {render.rate(service.rate_rps)} at p{100 * service.quantile:g} that no other beats"
     cells = [[row[place] for place in shown] for row in rows]
     render.table([columns[place] for place in shown], cells, title=title, spare=("what runs",))
-    print()
-    print(_plot(plans, axis))
+    if len(plans) > 1:
+        print()
+        print(_plot(plans, axis))
 
 
 def _unit(service: "Service") -> str:

@@ -228,11 +228,11 @@ def test_is_refused_plainly_and_nothing_is_written(bad: Bad, here: Path) -> None
     ("command", "complaint"),
     [
         (("plan",), "Missing option '--slo'"),
-        (("simulate",), "Missing argument 'PLAN'"),
-        (("plan", "--slo", "1s", "--cores", "0"), "Invalid value for '--cores'"),
-        (("simulate", "plan.yaml", "--requests", "1"), "Invalid value for '--requests'"),
-        (("profile", "--sizes", "8"), "No such option: --sizes"),
-        (("plann",), "No such command 'plann'"),
+        (("simulate",), "missing argument 'PLAN'"),
+        (("plan", "--slo", "1s", "--cores", "0"), "invalid value for '--cores'"),
+        (("simulate", "plan.yaml", "--requests", "1"), "invalid value for '--requests'"),
+        (("profile", "--sizes", "8"), "no such option: --sizes"),
+        (("plann",), "no such command 'plann'"),
     ],
 )
 def test_a_command_that_makes_no_sense_exits_with_2(command: tuple[str, ...], complaint: str, here: Path) -> None:
