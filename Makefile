@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# As pip does for packages: where Python may not write bytecode, every start would compile the sources again.
+COMPILE := $(PY) -m compileall -q cli exits planning profiles profiling ttamer
 
 .PHONY: demo test lint types pytest search bench clean
 
@@ -21,6 +23,7 @@ types: .venv/installed-dev
 	$(PY) -m mypy
 
 pytest: .venv/installed-dev
+	$(COMPILE) tests
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
 
 # The property tests on examples that nobody has seen yet; a find becomes an ordinary test.
@@ -38,6 +41,7 @@ bench: .venv/installed-dev
 
 .venv/installed: .venv/created pyproject.toml constraints.txt
 	$(INSTALL) -e .
+	$(COMPILE)
 	touch $@
 
 .venv/installed-dev: .venv/created pyproject.toml constraints.txt
