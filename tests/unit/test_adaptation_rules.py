@@ -184,6 +184,18 @@ def test_caution_grows_with_misses_that_no_change_explains_and_fades_when_calm()
     assert caution.factor == pytest.approx(1.65 / 1.03)
 
 
+def test_caution_that_faded_too_far_returns_to_what_sufficed_and_is_slower_to_fade_again() -> None:
+    caution, wished = Caution(tolerated=0.01, settling_s=0.5), running_of("small")
+    for at_s in (10, 11):
+        caution.factor_after(seen(wished=wished, answered=100, missed=50, now_s=float(at_s)))
+    sufficed = caution.factor
+    calm = [caution.factor_after(seen(wished=wished, answered=100, now_s=float(at_s))) for at_s in range(12, 72)]
+    assert calm[-1] == pytest.approx(sufficed / 1.03)
+    assert caution.factor_after(seen(wished=wished, answered=100, missed=50, now_s=72.0)) == sufficed
+    calm = [caution.factor_after(seen(wished=wished, answered=100, now_s=float(at_s))) for at_s in range(73, 193)]
+    assert calm[-2:] == pytest.approx([sufficed, sufficed / 1.03])
+
+
 def test_caution_stays_where_nothing_is_tolerated() -> None:
     caution = Caution(tolerated=0.0, settling_s=0.5, factor=2.0)
     for at_s in range(2, 300):
