@@ -1,5 +1,6 @@
 # make demo: install into .venv and run the whole pipeline on embedded data.
 # make test: install with the development tools, then lint, type-check and test.
+# make test-slow: the few tests that take many seconds each.
 PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -7,12 +8,15 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constrain
 # As pip does for packages: where Python may not write bytecode, every start would compile the sources again.
 COMPILE := $(PY) -m compileall -q cli exits planning profiles profiling ttamer
 
-.PHONY: demo test lint types pytest search bench clean
+.PHONY: demo test test-slow lint types pytest search bench clean
 
 demo: .venv/installed
 	$(PY) -m ttamer demo
 
 test: lint types pytest
+
+test-slow: .venv/installed-dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal -m slow
 
 lint: .venv/installed-dev
 	$(PY) -m ruff format --check .

@@ -1,10 +1,9 @@
 """The house: which room may import which, what files may be called, how long they may grow."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("cli", "exits", "planning", "profiles", "profiling")
@@ -47,69 +46,99 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def imported(path: Path) -> Iterator[str]:
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0]
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Dotted names a file imports; `from a import b` counts as a and as a.b."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    names: set[str] = set()
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name(path)} imports relatively"
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def tops(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in imported(path)}
 
 
 def lies_in(module: str, packages: set[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_room_imports_only_what_lies_downhill(path: Path) -> None:
-    room = path.relative_to(ROOT).parts[0]
-    ours = {module for module in imported(path) if module.split(".")[0] == "ttamer" and module != "ttamer"}
-    parents = {".".join(allowed.split(".")[:n]) for allowed in ALLOWED[room] for n in (2, 3)}
-    allowed = {package for package in ALLOWED[room] if package != "ttamer"}
-    uphill = {module for module in ours if not lies_in(module, allowed) and module not in parents}
-    assert not uphill - {"ttamer.__version__", "ttamer.__file__"}, f"{room} must not import {uphill}"
+def offenders(breaches_of: Callable[[Path], Iterable[str]]) -> dict[str, list[str]]:
+    """What every file is guilty of, by its name; files that are not are left out."""
+    found = {name(path): sorted(breaches_of(path)) for path in FILES}
+    return {file: breaches for file, breaches in found.items() if breaches}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_room_keeps_foreign_libraries_out(path: Path) -> None:
-    relative = name(path)
-    forbidden = FORBIDDEN_IMPORTS[path.relative_to(ROOT).parts[0]]
-    if relative.startswith(NUMPY_ONLY):
-        forbidden = (*forbidden, *TORCH, "pandas", "sklearn", "scipy")
-    tops = {module.split(".")[0] for module in imported(path)}
-    assert not tops & set(forbidden), relative
+def test_there_are_files_in_every_room() -> None:
+    assert {room_of(path) for path in FILES} == set(ROOMS)
+    assert len(FILES) > 300
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_rooms_are_imported_through_the_package_alone(path: Path) -> None:
+def test_a_room_imports_only_what_lies_downhill() -> None:
+    def uphill(path: Path) -> set[str]:
+        room = room_of(path)
+        ours = {module for module in imported(path) if module.split(".")[0] == "ttamer" and module != "ttamer"}
+        parents = {".".join(allowed.split(".")[:n]) for allowed in ALLOWED[room] for n in (2, 3)}
+        allowed = {package for package in ALLOWED[room] if package != "ttamer"}
+        above = {module for module in ours if not lies_in(module, allowed) and module not in parents}
+        return above - {"ttamer.__version__", "ttamer.__file__"}
+
+    assert offenders(uphill) == {}
+
+
+def test_a_room_keeps_foreign_libraries_out() -> None:
+    def foreign(path: Path) -> set[str]:
+        forbidden = set(FORBIDDEN_IMPORTS[room_of(path)])
+        if name(path).startswith(NUMPY_ONLY):
+            forbidden |= {*TORCH, "pandas", "sklearn", "scipy"}
+        return tops(path) & forbidden
+
+    assert offenders(foreign) == {}
+
+
+def test_rooms_are_imported_through_the_package_alone() -> None:
     # `profiling` is also a standard package from Python 3.15 on, and a bare `import profiles`
     # would make a second copy of every class.
-    assert not {module.split(".")[0] for module in imported(path)} & set(ROOMS), name(path)
+    assert offenders(lambda path: tops(path) & set(ROOMS)) == {}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_file_has_a_noun_and_fits_on_a_few_screens(path: Path) -> None:
-    assert path.stem not in NO_ROOM
-    assert len(path.read_text().splitlines()) <= LONGEST_FILE, name(path)
+def test_a_file_has_a_noun_and_fits_on_a_few_screens() -> None:
+    assert not [name(path) for path in FILES if path.stem in NO_ROOM]
+    lines = {name(path): len(path.read_text().splitlines()) for path in FILES}
+    assert not {file: length for file, length in lines.items() if length > LONGEST_FILE}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_only_the_command_line_prints_and_nothing_unsafe_is_called(path: Path) -> None:
-    room = path.relative_to(ROOT).parts[0]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in {"eval", "exec"}, name(path)
-            if room != "cli" and name(path) != "profiling/worker.py":  # the worker speaks on its stdout
-                assert node.func.id != "print", name(path)
-        if isinstance(node, ast.ExceptHandler):
-            caught = ast.unparse(node.type) if node.type else ""
-            assert caught not in {"", "Exception", "BaseException"}, f"{name(path)} catches {caught or 'everything'}"
-            if room not in {"cli"}:
-                assert "TtamerError" not in caught, f"{name(path)} swallows TtamerError"
-    pickled = {module for module in imported(path) if module.startswith("pickle.")} - {"pickle.UnpicklingError"}
-    assert not pickled, f"{name(path)} pickles"
+def test_only_the_command_line_prints_and_nothing_unsafe_is_called() -> None:
+    def unsafe(path: Path) -> Iterator[str]:
+        forbidden = {"eval", "exec"}
+        if room_of(path) != "cli" and name(path) != "profiling/worker.py":  # the worker speaks on its stdout
+            forbidden.add("print")
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in forbidden:
+                yield f"calls {node.func.id} in line {node.lineno}"
+            if isinstance(node, ast.ExceptHandler):
+                caught = ast.unparse(node.type) if node.type else ""
+                if caught in {"", "Exception", "BaseException"}:
+                    yield f"catches {caught or 'everything'} in line {node.lineno}"
+                if room_of(path) != "cli" and "TtamerError" in caught:
+                    yield f"swallows TtamerError in line {node.lineno}"
+        pickled = {module for module in imported(path) if module.startswith("pickle.")} - {"pickle.UnpicklingError"}
+        yield from (f"imports {module}" for module in pickled)
+
+    assert offenders(unsafe) == {}
 
 
 def test_profiling_is_a_namespace_so_that_it_never_shadows_the_standard_package() -> None:

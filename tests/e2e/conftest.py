@@ -1,6 +1,7 @@
 """A pipeline run once: a small ResNet fitted on digits and measured in a folder that every test gets a copy of."""
 
 import shutil
+from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,24 @@ import pytest
 from tests.e2e.commands import FIT, PLAN, PROFILE, Pipeline, ttamer
 from ttamer.planning.candidates import DOUBTFUL
 from ttamer.profiles.shelf import read_profile, write_profile
+from ttamer.profiling import coverage, sweep
+from ttamer.profiling.budgets import BUDGETS
 
 pytest.register_assert_rewrite("tests.e2e.bad_input")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def short_measurements() -> Iterator[None]:
+    """`--quick` as short as it can be, and no more processes where a neighbour disturbs: nobody plans on these times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BUDGETS, "quick", replace(BUDGETS["quick"], group_s=0.2))
+        for module in (coverage, sweep):
+            patch.setattr(module, "RETRIES", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+def pipeline(short_measurements: None, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """The commands up to the plan, run in an empty folder."""
     folder = tmp_path_factory.mktemp("pipeline")
     with chdir(folder):

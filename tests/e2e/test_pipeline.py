@@ -300,6 +300,17 @@ def test_tables_fit_a_terminal_of_80_columns(here: Path) -> None:
     assert "wrote plan.yaml" in done.stderr.decode()
 
 
+def test_a_profile_that_was_stopped_is_told_from_none(here: Path) -> None:
+    journal_path(Path("profiles/stopped")).parent.mkdir()
+    journal_path(Path("profiles/stopped")).touch()
+    early = ttamer("plan", "--slo", "1s", "-p", "stopped")
+    assert early.exit_code == 3
+    assert early.stderr == (
+        "ttamer: there is no profile in profiles/stopped (its journal is there: the run was stopped)\n"
+        "  try: run the same ttamer profile command again\n"
+    )
+
+
 @pytest.mark.slow
 def test_a_killed_profile_goes_on_where_it_was(tmp_path: Path) -> None:
     """Run as users do, in a process of its own, and end it as the kernel does when memory is short."""
