@@ -19,7 +19,7 @@ pytest.register_assert_rewrite("tests.e2e.bad_input")
 
 @pytest.fixture(scope="session", autouse=True)
 def short_measurements() -> Iterator[None]:
-    """`--quick` as short as it can be, and no more processes where a neighbour disturbs: nobody plans on these times."""
+    """`--quick` as short as can be, and no processes more where a neighbour disturbs: nobody plans on it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BUDGETS, "quick", replace(BUDGETS["quick"], group_s=0.2))
         for module in (coverage, sweep):
