@@ -1,10 +1,10 @@
 """Start-up: the commands that need no model never load torch; `--help` loads next to nothing."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-import pytest
 
 from tests.builders import make_profile, make_profile_folder
 
@@ -12,22 +12,31 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "torchvision", "transformers", "ray", "sklearn", "pandas", "scipy"}
 
 
-def loaded_by(*argv: str) -> set[str]:
-    """Top-level modules in memory after `ttamer` ran with these arguments."""
-    code = (
-        "import sys\nfrom ttamer.cli.main import app\n"
-        "try:\n    app(sys.argv[1:])\nexcept SystemExit as stop:\n    code = stop.code\n"
-        "print('LOADED', *{m.split('.')[0] for m in sys.modules})\n"
-    )
+COMMANDS_IN_TURN = """
+import json, sys
+from ttamer.cli.main import app
+for command in json.loads(sys.argv[1]):
+    try:
+        app(command)
+    except SystemExit as stop:
+        print("ENDED", stop.code)
+    print("LOADED", *{name.split(".")[0] for name in sys.modules})
+"""
+
+
+def loaded_by(*commands: Sequence[str]) -> list[set[str]]:
+    """Top-level modules in memory after each command, one after the other in a process of their own."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
-    return set(done.stdout.split("LOADED ")[-1].split())
+        [sys.executable, "-c", COMMANDS_IN_TURN, json.dumps(commands)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("ENDED")] == ["ENDED 0"] * len(commands), done.stderr
+    return [set(line.split()[1:]) for line in lines if line.startswith("LOADED ")]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
+def test_help_loads_neither_torch_nor_the_solver() -> None:
+    commands = [
         (),
         ("profile",),
         ("profile", "show"),
@@ -42,10 +51,10 @@ def loaded_by(*argv: str) -> set[str]:
         ("drift",),
         ("doctor",),
         ("demo",),
-    ],
-)
-def test_help_loads_neither_torch_nor_the_solver(command: tuple[str, ...]) -> None:
-    assert not loaded_by(*command, "--help") & (HEAVY | {"pulp", "highspy", "pyarrow", "numpy"})
+    ]
+    for command, loaded in zip(commands, loaded_by(*((*one, "--help") for one in commands)), strict=True):
+        assert "ttamer" in loaded
+        assert not loaded & (HEAVY | {"pulp", "highspy", "pyarrow", "numpy"}), command
 
 
 def test_planning_explaining_simulating_and_exporting_load_no_model_library(tmp_path: Path) -> None:
@@ -55,8 +64,7 @@ def test_planning_explaining_simulating_and_exporting_load_no_model_library(tmp_
     simulate = ("simulate", plan, "--requests", "1000", "--no-fail", "--out", str(tmp_path / "simulation.yaml"))
     export = ("export", plan, "--to", "kubernetes", "--out", str(tmp_path / "deploy"))
     frontier = (*arguments, "--pareto", "cost")
-    for command in (arguments, frontier, ("explain", plan), ("compare", plan), simulate, export):
-        loaded = loaded_by(*command)
-        assert "ttamer" in loaded
+    commands = (arguments, frontier, ("explain", plan), ("compare", plan), simulate, export)
+    for command, loaded in zip(commands, loaded_by(*commands), strict=True):
         assert not loaded & (HEAVY - {"pandas"}), command  # pyarrow loads pandas by itself
     assert Path(plan).is_file()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,16 @@ CALIBRATION = plausible_records(11, 300, EXITS, split="calibration")
 RECORDS = plausible_records(12, 500, EXITS, first=300)
 
 
+@cache
+def sample_of(kind: str) -> Sequence[Policy]:
+    """A sample of one kind's family, its first and last member included."""
+    family = list(KINDS[kind].family(CALIBRATION, even_costs(EXITS)))
+    return (*family[:: max(1, len(family) // 12)], family[-1])
+
+
 @pytest.fixture(params=sorted(KINDS))
 def policies(request: pytest.FixtureRequest) -> Sequence[Policy]:
-    """A sample of one kind's family, its first and last member included."""
-    family = list(KINDS[request.param].family(CALIBRATION, even_costs(EXITS)))
-    return [*family[:: max(1, len(family) // 12)], family[-1]]
+    return sample_of(request.param)
 
 
 def test_every_file_of_the_folder_is_in_the_registry() -> None:

@@ -1,11 +1,13 @@
 """Every exit policy can be simulated, and its requests stop where the policy says, as often as it says."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from tests.builders_simulation import group_of, plan_of, profile_of, simulated
 from tests.synthetic_records import even_costs, plausible_records
-from ttamer.exits.evaluate import evaluate, fit_candidates
+from ttamer.exits.evaluate import FittedPolicy, evaluate, fit_candidates
 from ttamer.exits.policies import POLICIES
 
 EXITS = 6
@@ -14,11 +16,16 @@ CALIBRATION, TEST = plausible_records(1), plausible_records(2, first=1000)
 RATE_RPS = 80.0
 
 
+@cache
+def middle_of(kind: str) -> FittedPolicy:
+    candidates = fit_candidates([kind], CALIBRATION, even_costs(EXITS))
+    return candidates[len(candidates) // 2]
+
+
 @pytest.mark.parametrize("kind", POLICIES)
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_policy_stops_under_load_as_it_does_on_the_records(kind: str, batch: int) -> None:
-    candidates = fit_candidates([kind], CALIBRATION, even_costs(EXITS))
-    fitted = candidates[len(candidates) // 2]
+    fitted = middle_of(kind)
     outcome = evaluate(fitted, TEST, even_costs(EXITS))
     group = group_of("policy", model="toy", batch=batch, batch_timeout_s=0.002)
     plan = plan_of(PROFILE, group, policies={"policy": fitted.to_spec()}, rate_rps=RATE_RPS)
