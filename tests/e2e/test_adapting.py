@@ -1,6 +1,8 @@
 """`ttamer simulate --adapt` and `ttamer compare --trace` as a user runs them."""
 
 import json
+import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,13 +17,22 @@ from ttamer.profiles.plan import Plan
 SECONDS = [20] * 60 + [40] * 60 + [20] * 60
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a profile, a plan and a trace."""
+    folder = tmp_path_factory.mktemp("planned")
+    make_profile_folder(folder / "profiles" / "three", profile_of_three(), {})
+    with chdir(folder):
+        assert ttamer("plan", "--slo", "500ms", "--rate", "20rps", "--cores", "24", "-p", "three").exit_code == 0
+    (folder / "load.csv").write_text("rps\n" + "\n".join(map(str, SECONDS)) + "\n")
+    return folder
+
+
+@pytest.fixture
+def folder(planned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, which is the current one."""
+    shutil.copytree(planned, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    make_profile_folder(tmp_path / "profiles" / "three", profile_of_three(), {})
-    assert ttamer("plan", "--slo", "500ms", "--rate", "20rps", "--cores", "24", "-p", "three").exit_code == 0
-    (tmp_path / "load.csv").write_text("rps\n" + "\n".join(map(str, SECONDS)) + "\n")
     return tmp_path
 
 

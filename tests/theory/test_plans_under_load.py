@@ -42,8 +42,9 @@ def planned(profile: Profile) -> Callable[[str], Plan]:
     return cache(lambda name: plan_service(SERVICES[name], profile))
 
 
-@pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.parametrize("arrivals", ["poisson", "constant"])
+@pytest.mark.parametrize(
+    ("arrivals", "name"), [*(("poisson", name) for name in SERVICES), ("constant", "tight"), ("constant", "pipeline")]
+)
 def test_a_plan_keeps_its_latency_and_its_load_under_the_traffic_it_was_made_for(
     profile: Profile, planned: Callable[[str], Plan], name: str, arrivals: str
 ) -> None:
