@@ -304,7 +304,7 @@ def test_a_profile_that_was_stopped_is_told_from_none(here: Path) -> None:
     journal_path(Path("profiles/stopped")).parent.mkdir()
     journal_path(Path("profiles/stopped")).touch()
     early = ttamer("plan", "--slo", "1s", "-p", "stopped")
-    assert early.exit_code == 3
+    assert early.exit_code == 2
     assert early.stderr == (
         "ttamer: there is no profile in profiles/stopped (its journal is there: the run was stopped)\n"
         "  try: run the same ttamer profile command again\n"
