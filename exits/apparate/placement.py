@@ -3,9 +3,9 @@
 Axes: K exits, the last is the full model; R active ramps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -56,10 +56,23 @@ def add_greedily(
 
     tail_budget: most that passing all ramps may add, strictly, as a fraction of the plain model.
     """
-    placed: Tuned | None = None
-    for _ in range(most_ramps):
+    steps = additions(feedback, latency, max_disagreement=max_disagreement, tail_budget=tail_budget, compat=compat)
+    placed = list(islice(steps, most_ramps))
+    return Placement(placed[-1] if placed else None)
+
+
+def additions(
+    feedback: Feedback,
+    latency: RampLatency,
+    *,
+    max_disagreement: float,
+    tail_budget: float = TAIL_BUDGET,
+    compat: Compat = Compat.FIXED,
+) -> Iterator[Tuned]:
+    """The ramps after the first greedy addition, after the second and so on, while one pays; as in `add_greedily`."""
+    active: tuple[int, ...] = ()
+    while True:
         best, best_worth = None, 0.0
-        active = () if placed is None else placed.ramps
         for ramp in range(latency.exits - 1):
             ramps = tuple(sorted({*active, ramp}))
             if ramp in active or not latency.tail_overhead(ramps) < tail_budget:
@@ -71,9 +84,9 @@ def add_greedily(
             if worth > best_worth:
                 best, best_worth = tuned, worth
         if best is None:
-            break
-        placed = best
-    return Placement(placed)
+            return
+        yield best
+        active = best.ramps
 
 
 def _worth(tuned: Tuned, ramp: int, latency: RampLatency) -> float:

@@ -6,20 +6,21 @@ Axes: N samples, K exits, A active heads.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Self
 
 import numpy as np
 
 from ttamer.exits.apparate.feedback import Feedback
 from ttamer.exits.apparate.latency import RampLatency
-from ttamer.exits.apparate.placement import add_greedily
+from ttamer.exits.apparate.placement import additions
 from ttamer.exits.apparate.tuner import Compat
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.threshold_policy import ThresholdPolicy, first_sure
 from ttamer.profiles.records import ExitRecords
 
 BUDGETS = (1e-4, 0.005, 0.01, 0.02, 0.05)  # changed answers, a fraction of the calibration samples
-MOST_RAMPS = (1, 2, 3)
+MOST_RAMPS = 3
 TAIL_BUDGET = 0.2  # the settings are chosen by mean time, which pays for ramps that do not
 
 
@@ -50,10 +51,9 @@ class Apparate(ThresholdPolicy):
         found: dict[Self, None] = {}
         for compat in Compat:
             for budget in BUDGETS:
-                for most in MOST_RAMPS:
-                    placed = add_greedily(
-                        feedback, latency, most, max_disagreement=budget, tail_budget=TAIL_BUDGET, compat=compat
-                    ).tuned
-                    if placed is not None:
-                        found[cls(heads=(*placed.ramps, last), thresholds=placed.thresholds)] = None
+                steps = additions(
+                    feedback, latency, max_disagreement=budget, tail_budget=TAIL_BUDGET, compat=compat
+                )  # fmt: skip
+                for placed in islice(steps, MOST_RAMPS):
+                    found[cls(heads=(*placed.ramps, last), thresholds=placed.thresholds)] = None
         return list(found)
