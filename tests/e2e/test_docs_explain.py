@@ -5,9 +5,9 @@ import shlex
 from pathlib import Path
 
 from tests.e2e.commands import ttamer
-from tests.e2e.test_explain import made
+from tests.e2e.test_explain import made, made_once
 
-__all__ = ["made"]  # the fixture
+__all__ = ["made", "made_once"]  # the fixtures
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "explain.md"
 BLOCK = re.compile(r"```console\n\$ ttamer (.*?)\n(.*?)```", re.DOTALL)
 

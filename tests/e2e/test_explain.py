@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,16 +21,25 @@ MODELS = (
 )
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a profile written three days ago and a plan on it, which is the current one."""
-    monkeypatch.chdir(tmp_path)
-    folder = Path("profiles/local")
-    make_profile_folder(folder, make_profile(MODELS, verdicts={"large": "noisy"}), {})
-    header = load_yaml(folder / "profile.yaml")
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a profile written three days ago and a plan on it."""
+    folder = tmp_path_factory.mktemp("made")
+    profile = folder / "profiles" / "local"
+    make_profile_folder(profile, make_profile(MODELS, verdicts={"large": "noisy"}), {})
+    header = load_yaml(profile / "profile.yaml")
     header["created"] = (datetime.now(UTC) - timedelta(days=3, hours=1)).strftime(CREATED)
-    write_yaml(folder / "profile.yaml", header)
-    assert ttamer("plan", "--slo", "200ms", "--rate", "150rps", "--cores", "3").exit_code == 0
+    write_yaml(profile / "profile.yaml", header)
+    with chdir(folder):
+        assert ttamer("plan", "--slo", "200ms", "--rate", "150rps", "--cores", "3").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def made(made_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, which is the current one."""
+    shutil.copytree(made_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 

@@ -58,7 +58,7 @@ def test_lanes_make_the_batches_that_are_made_in_order(
     clock: str, kind: str, load: float, by_search: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "BY_SEARCH", by_search)
-    block, rate_rps = 5000, load * CAPACITY_RPS[kind]
+    block, rate_rps = 2000, load * CAPACITY_RPS[kind]
     arrival_s_N = np.cumsum(np.random.default_rng(2).exponential(1 / rate_rps, block + SIZE))
     batching = Batching(size=SIZE, timeout_s=0.0137, clock=clock)
     drawn = service(kind, stops_of(block + SIZE), 3).drawn(block + SIZE)
