@@ -6,8 +6,6 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("cli", "exits", "planning", "profiles", "profiling")
 
@@ -18,7 +16,6 @@ def test_every_folder_with_modules_is_listed_as_a_package() -> None:
     assert set(listed) == {"ttamer", *(".".join(("ttamer", *folder.parts)) for folder in folders)}
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_every_module_and_data_file_of_the_checkout(tmp_path: Path) -> None:
     source = tmp_path / "source"
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

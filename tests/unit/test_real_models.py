@@ -41,7 +41,6 @@ def test_resnet20_on_cifar10_is_as_good_as_published_and_its_heads_as_measured_b
     assert (_held_out_accuracy(result)[:-1] > reference - 0.05).all()
 
 
-@pytest.mark.slow
 def test_jpeg_copies_of_the_images_are_noticed_before_anything_is_fitted(vision: Path) -> None:
     source = open_source(str(vision / "cifar10_jpeg.parquet"), max_fit=50, max_held_out=600)
     model = load("resnet20", weights=str(vision / "resnet20_cifar10.safetensors"))
