@@ -8,6 +8,7 @@ Axes: K exits, S states of an exit, P states of the exit before, G grid points.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from ttamer.exits.exploration.chain import Chain, FloatArray
 from ttamer.exits.exploration.index import Split, solve_with_split
 from ttamer.profiles.errors import InputError
 
+T = TypeVar("T", bound=np.generic)
 TIE = 1e-13  # with costs of zero, stopping and continuing differ by a rounding error; stopping wins
 WORTH_A_COPY = 0.9  # dropping a tenth of the columns saves more than copying the rest costs
 
@@ -74,24 +76,39 @@ def _first_seen(chain: Chain, grid_G: FloatArray) -> NDArray[np.intp]:
 def solve_on_grid(chain: Chain) -> GridSolution:
     """The optimum of a line by backward induction over (exit, state, best loss).
 
-    Time O(K S^2 G), memory O(S G + K S).
+    Time O(K S^2 G), memory O(S G + K S). Tables hold totals less the costs of all exits behind, which come with every
+    way of going on, and lie in two buffers by turns: both save passes over them.
     """
     grid_G = loss_grid(chain)
     first_G = _first_seen(chain, grid_G)
-    tie = tie_of(grid_G)
+    tie, costs = tie_of(grid_G), 0.0
     stop_at: list[FloatArray] = []
-    value_SG = np.tile(grid_G, (chain.nodes[-1].loss_S.size, 1))
+    room = grid_G.size * max(max(node.trans_PS.shape) for node in chain.nodes)
+    used, spare, stops = np.empty(room), np.empty(room), np.empty(room, dtype=bool)
+    value_SG = _table(used, chain.nodes[-1].loss_S.size, grid_G)
+    value_SG[:] = grid_G
     for i, node in reversed(list(enumerate(chain.nodes))):
-        shown_SG = capped(value_SG, grid_G, node.loss_S)
+        seen_S = value_SG[np.arange(len(value_SG)), np.searchsorted(grid_G, node.loss_S)]
+        np.minimum(value_SG, seen_S[:, np.newaxis], out=value_SG)  # a higher best loss is worth no less
         known_G = (first_G <= i).nonzero()[0]
         if known_G.size < WORTH_A_COPY * grid_G.size:
-            grid_G, first_G, shown_SG = grid_G[known_G], first_G[known_G], shown_SG.take(known_G, axis=1)
-        go_on_PG = node.trans_PS @ shown_SG
-        go_on_PG += node.cost
-        stop_at.append(_last_stop(grid_G, grid_G - tie <= go_on_PG))
-        value_SG = np.minimum(go_on_PG, grid_G, out=go_on_PG)
+            grid_G, first_G = grid_G[known_G], first_G[known_G]
+            value_SG = value_SG.take(known_G, axis=1, out=_table(spare, len(value_SG), grid_G), mode="clip")
+            used, spare = spare, used
+        go_on_PG = np.matmul(node.trans_PS, value_SG, out=_table(spare, len(node.trans_PS), grid_G))
+        used, spare = spare, used
+        costs += node.cost
+        stop_G = grid_G - costs
+        stops_PG = np.less_equal(stop_G - tie, go_on_PG, out=_table(stops, len(go_on_PG), grid_G))
+        stop_at.append(_last_stop(grid_G, stops_PG))
+        value_SG = np.minimum(go_on_PG, stop_G, out=go_on_PG)
     # before the first exit the outside option is the one point left
-    return GridSolution(float(value_SG[0, 0]), tuple(reversed(stop_at)))
+    return GridSolution(float(value_SG[0, 0]) + costs, tuple(reversed(stop_at)))
+
+
+def _table(buffer: NDArray[T], rows: int, grid_G: FloatArray) -> NDArray[T]:
+    """A table over the grid at the beginning of a buffer."""
+    return buffer[: rows * grid_G.size].reshape(rows, grid_G.size)
 
 
 def _last_stop(grid_G: FloatArray, stops_PG: NDArray[np.bool_]) -> FloatArray:
