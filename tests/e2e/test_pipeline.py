@@ -217,16 +217,13 @@ def test_pictures_of_ones_own_train_a_backbone_and_heads(here: Path) -> None:
 
 
 def test_a_model_with_trained_weights_is_measured_once(here: Path) -> None:
-    pictures("mine", 3, 8)()
-    ttamer("fit", "resnet20", "--data", "mine", "--size", "8", "--train-backbone", "-p", "own")
-    profile = ("profile", "resnet20", "--quick", "--batches", "1", "--cores", "1")
-    assert ttamer(*profile, "-p", "own").exit_code == 0
-    again = ("--dry-run", "-p", "own")
-    assert ttamer(*profile, *again).stdout.startswith("0 points to measure, 19 finished")
-    weights = ("--weights", "profiles/own/weights/resnet20.safetensors", "--size", "8")
-    assert ttamer(*profile, *weights, *again).stdout.startswith("0 points to measure, 19 finished")
-    ttamer("fit", "resnet20", "--data", "mine", *weights, "-p", "own")
-    assert len(read_profile(Path("profiles/own")).latency) == 19
+    weights = ("--weights", "profiles/local/weights/resnet20.safetensors", "--size", "8")
+    for named in ((), weights):
+        assert ttamer(*PROFILE, *named, "--dry-run").stdout.startswith("0 points to measure, 38 finished")
+    before = read_profile(LOCAL).latency
+    assert ttamer("fit", "resnet20", "--data", "digits", "--max-fit", "50", *weights).exit_code == 0
+    assert read_profile(LOCAL).latency == before
+    assert ttamer(*PROFILE, "--dry-run").stdout.startswith("0 points to measure, 38 finished")
 
 
 def test_a_profile_that_moved_finds_its_weights(here: Path) -> None:

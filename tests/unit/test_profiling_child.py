@@ -18,7 +18,7 @@ from ttamer.profiling.budgets import Budget
 from ttamer.profiling.child import PINNING, THREAD_COUNTS, child_environment, describe_ending, package_root
 from ttamer.profiling.journal import read_journal
 from ttamer.profiling.request import ModelRequest, SweepEvent, SweepRequest
-from ttamer.profiling.sweep import run_sweep
+from ttamer.profiling.sweep import plan_sweep, run_sweep
 from ttamer.profiling.target import TargetSource
 from ttamer.profiling.worker import check_binding
 
@@ -180,5 +180,7 @@ def test_a_sweep_interrupted_once_exits_130_and_can_go_on(tmp_path: Path) -> Non
     output, _ = child.communicate()
     assert child.returncode == 130
     assert "run the same command again to go on" in output
-    assert len(read_journal(journal_path(tmp_path / "profile")).visits) % PARTS == 0
-    finish_by_hand(tmp_path)
+    kept = len(read_journal(journal_path(tmp_path / "profile")).visits)
+    assert kept % PARTS == 0
+    left = plan_sweep(replace(request_for("make"), batches=BATCHES), tmp_path / "profile")
+    assert 0 < left.visits_done == kept < VISITS * POINTS
