@@ -37,7 +37,7 @@ def decider_of(policy: Policy, exits: int) -> Decider:
     """The policy ready to run on a model of K exits. Raises InputError if it does not fit that many."""
     heads = tuple(np.flatnonzero(policy.heads_K(exits)).tolist())
     if isinstance(policy, Mixture):
-        return MixtureDecider.of(policy, decider_of(policy.first, exits), decider_of(policy.second, exits))
+        return MixtureDecider.joining(policy, decider_of(policy.first, exits), decider_of(policy.second, exits))
     return DECIDERS[policy.kind](policy, heads) if policy.kind in DECIDERS else Replay(policy, heads, exits)
 
 

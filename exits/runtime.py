@@ -17,6 +17,7 @@ from ttamer.exits.inference import inferring
 from ttamer.exits.policies.protocol import Policy
 from ttamer.exits.staged import StagedModel
 from ttamer.exits.sweeping import Sweeps
+from ttamer.exits.walks import MixtureDecider
 from ttamer.exits.way import Answers, OnAnswer, Way, chosen
 from ttamer.profiles.errors import InputError
 
@@ -52,6 +53,7 @@ class ExitingModel(nn.Module):
         self._spans = [
             Span(low, max([k + 1 for k in range(low, high) if used[k]], default=low), high) for low, high in ends
         ]
+        self._span_of_K = [place for place, span in enumerate(self._spans) for _ in range(span.first, span.end)]
         self._roams = not self.decider.is_line and len(self._spans) > 1
 
     @inferring
@@ -67,7 +69,7 @@ class ExitingModel(nn.Module):
         state = self._first_state(inputs)
         rows = len(state[0])
         numbers = self._numbered(rows, numbers)
-        if rows == 1 and self.decider.is_line and not self.release and on_answer is None:
+        if rows == 1 and not self.release and on_answer is None:
             return self._alone(state, numbers)
         way = Way(rows, self.decider.walk(numbers), self.staged.run_head, on_answer)
         if self._roams:
@@ -76,21 +78,22 @@ class ExitingModel(nn.Module):
         return way.answers(self._swept(state, way))
 
     def _alone(self, inputs: State, numbers: Sequence[int]) -> Answers:
-        """The answer to one row whose heads are asked in order."""
-        walk, run_stage, run_head, is_asked_K = (
-            self.decider.walk(numbers), self.staged.run_stage, self.staged.run_head, self._is_asked_K,
-        )  # fmt: skip
+        """The answer to one row, which needs no company: under a mixture it goes by the policy it drew."""
+        decider = self.decider.of(numbers[0]) if isinstance(self.decider, MixtureDecider) else self.decider
+        walk, run_stage, run_head = decider.walk(numbers), self.staged.run_stage, self.staged.run_head
+        reached = [(span.first, inputs) for span in self._spans]
         seen: dict[int, Tensor] = {}
-        for span in self._spans:
-            state = inputs
-            for k in range(span.first, span.behind):
-                state = run_stage(k, state)
-                if is_asked_K[k]:
-                    seen[k] = run_head(k, state)
-                    (answer,) = walk.step(k, (0,), seen[k])
-                    if answer >= 0:
-                        return Answers(seen[answer], (k,), (answer,))
-        raise AssertionError("a policy left a row unanswered")
+        while True:
+            k = decider.heads[len(seen)] if decider.is_line else walk.awaits(0)
+            place = self._span_of_K[k]
+            first, state = reached[place]
+            for stage in range(first, k + 1):
+                state = run_stage(stage, state)
+            reached[place] = k + 1, state
+            seen[k] = run_head(k, state)
+            (answer,) = walk.step(k, (0,), seen[k])
+            if answer >= 0:
+                return Answers(seen[answer], (max(seen),), (answer,))
 
     def _swept(self, inputs: State, way: Way) -> Tensor | None:
         """Run all rows through the models in turn; with release, the last exit's logits of all of them."""

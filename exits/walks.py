@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ttamer.exits.automata import single_edge
@@ -202,16 +203,20 @@ class MixtureDecider:
     is_line: bool = False
 
     @classmethod
-    def of(cls, policy: Mixture, first: Decider, second: Decider) -> "MixtureDecider":
+    def joining(cls, policy: Mixture, first: Decider, second: Decider) -> "MixtureDecider":
         """The policy ready to run, from its two policies ready to run."""
         return cls(first, second, policy.share, tuple(sorted({*first.heads, *second.heads})))
 
+    def of(self, number: int) -> Decider:
+        """The policy that a request draws."""
+        return self.first if drawn(int(number)) < self.share else self.second
+
     def walk(self, numbers: Sequence[int]) -> Walk:
         """A walk on which every row has drawn its policy."""
-        takes_first = [drawn(int(number)) < self.share for number in numbers]
-        deciders = [(self.first if first else self.second) for first in takes_first]
-        if len(set(takes_first)) == 1 and deciders[0].heads == self.heads:
-            return deciders[0].walk(numbers)
+        takes_first = [self.of(number) is self.first for number in numbers]
+        one = self.of(numbers[0])
+        if one.heads == self.heads and all(takes == takes_first[0] for takes in takes_first):
+            return one.walk(numbers)
         return _MixtureWalk((self.second, self.first), takes_first, numbers)
 
 
@@ -231,9 +236,13 @@ class _MixtureWalk:
         for which, walk in enumerate(self._walks):
             own = [(place, row) for place, row in enumerate(rows) if self._takes[row] == which]
             if own:
-                part_BV = logits_BV if len(own) == len(rows) else logits_BV[[place for place, _ in own]]
+                part_BV = logits_BV if len(own) == len(rows) else _rows_of(logits_BV, [place for place, _ in own])
                 mine = [row for _, row in own]
                 answers |= zip(mine, walk.step(exit, mine, part_BV), strict=True)
         for row in rows:
             self._asked[row] += 1
         return list(answers.values())
+
+
+def _rows_of(logits_BV: Tensor, places: Sequence[int]) -> Tensor:
+    return logits_BV.index_select(0, torch.tensor(places, device=logits_BV.device))
