@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ttamer.cli import render
 from ttamer.cli.adapting import Adaptation, choices_of, make_scene, peak_rps
+from ttamer.cli.memory import available_bytes
 from ttamer.cli.options import Format, names
 from ttamer.cli.placing import profile_of, refuse_overwriting
 from ttamer.cli.plot import Series, scatter
@@ -37,6 +38,7 @@ def run(plan: Path, wish: Wish, profile: str | None, out: Path | None, format: F
     from ttamer.planning.adaptation.comparing import compare, write_trials
     from ttamer.planning.adaptation.controllers import CONTROLLERS
     from ttamer.planning.adaptation.controllers.protocol import Setup
+    from ttamer.planning.simulation.conditions import size_of
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.provenance import capture
     from ttamer.profiles.registry import lookup
@@ -50,7 +52,9 @@ def run(plan: Path, wish: Wish, profile: str | None, out: Path | None, format: F
     kinds = {name: lookup(CONTROLLERS, name, "controller") for name in chosen}
     choices = choices_of(adaptation)
     measured = read_profile(find_profile(profile) if profile else profile_of(given, plan))
-    scene = make_scene(given, measured, _conditions(wish), adaptation, requests=0, seed=wish.seed)
+    conditions = _conditions(wish)
+    size_of(conditions, given.service.quantile, None, 1).check_memory(len(given.service.stages), available_bytes())
+    scene = make_scene(given, measured, conditions, adaptation, requests=0, seed=wish.seed)
     setup = Setup(catalog=scene.catalog, peak_rps=peak_rps(scene), load_s=scene.delays.load_s)
     with progress("comparing") as advance:
         trials, refusals = compare(

@@ -11,6 +11,7 @@ import typer
 from ttamer.cli import adapting, ramps, render
 from ttamer.cli.adaptation_options import IntervalOption, LevelOption, LoadTimeOption, PastOption, PredictorOption
 from ttamer.cli.adapting import Adaptation
+from ttamer.cli.memory import available_bytes
 from ttamer.cli.options import Format, FormatOption, PlanPath, Seed
 from ttamer.cli.placing import profile_of, refuse_overwriting
 from ttamer.cli.progress import Advance, progress
@@ -161,6 +162,7 @@ def run(
     )  # fmt: skip
     if adapt is not None:
         size = size_of(conditions, given.service.quantile, requests, 1)
+        size.check_memory(len(given.service.stages), available_bytes())
         task = adapting.Task(
             plan=plan, out=out, controller=adapt, habits=habits, conditions=conditions, requests=size.requests,
             seed=seed, plot=plot is not False, fail=fail,
@@ -179,7 +181,7 @@ def run(
             size=size_of(conditions, given.service.quantile, requests, replications),
             seed=seed,
             conditions=conditions,
-            memory_bytes=_memory_bytes(),
+            memory_bytes=available_bytes(),
             plan_sha256=sha256_of(plan),
             on_progress=_with_remaining_time(advance),
         )
@@ -239,13 +241,6 @@ def network_of(file: Path | None, request_size: str | None) -> "NetworkTrace | N
     if request_size is not None:
         raise InputError("--request-size without --network", remedy="give the file of bandwidths too")
     return None
-
-
-def _memory_bytes() -> int:
-    """Memory that could be had now."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 def _with_remaining_time(advance: Advance) -> Callable[[int, int], object]:

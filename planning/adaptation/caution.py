@@ -7,7 +7,7 @@ from ttamer.planning.simulation.adaptive import Configuration, Observation
 FEWEST_LATE = 5  # requests: fewer may be chance
 MORE_CAUTION, MUCH_MORE, MOST_CAUTION = 1.3, 2.0, 16.0  # times the load: where few are late, where all are, in the end
 LESS_CAUTION, CALM_S = 1.03, 60.0  # divided by so much after so many seconds, at least, without a miss
-LONGEST_CALM_S = 3600.0
+LONGEST_CALM_S = 600.0  # before it fades
 
 
 @dataclass(slots=True)
@@ -16,7 +16,7 @@ class Caution:
 
     A plan knows arrivals that are independent; where they come in bunches it promises too much. While nothing loads
     and more than the tolerated share is late, caution grows, the more the more are late; where so many were answered
-    in time that the tolerated share would have shown, it fades a little. Where it faded too far it returns to what
+    in time that the tolerated share would have shown, it fades a little. Where that was too much it returns to what
     had sufficed, and from then on takes twice as long to fade.
     """
 
@@ -28,7 +28,7 @@ class Caution:
     in_time: int = 0
     calm_s: float = 0.0
     changed_s: float = 0.0
-    sufficed: float = 1.0
+    has_faded: bool = False
     calm_enough_s: float = CALM_S
 
     def factor_after(self, seen: Observation) -> float:
@@ -44,13 +44,18 @@ class Caution:
         self.calm_s = 0.0 if seen.missed else self.calm_s + seen.interval_s
         if self.late >= FEWEST_LATE and self.late > self.tolerated * self.answered:
             share = min(1.0, self.late / max(1, self.answered))
-            if self.factor < self.sufficed:
-                self.factor, self.calm_enough_s = self.sufficed, min(LONGEST_CALM_S, 2 * self.calm_enough_s)
+            if self.has_faded:
+                self.factor, self.calm_enough_s = (
+                    self.factor * LESS_CAUTION,
+                    min(LONGEST_CALM_S, 2 * self.calm_enough_s),
+                )
             else:
                 self.factor = min(MOST_CAUTION, self.factor * (MORE_CAUTION + share * (MUCH_MORE - MORE_CAUTION)))
-                self.sufficed = self.factor
+                self.calm_enough_s = CALM_S
+            self.has_faded = False
             self.answered = self.late = 0
         elif self.calm_s >= self.calm_enough_s and self.in_time * self.tolerated >= FEWEST_LATE:
+            self.has_faded = self.factor > 1
             self.factor = max(1.0, self.factor / LESS_CAUTION)
             self.answered = self.late = self.in_time = 0
             self.calm_s = 0.0

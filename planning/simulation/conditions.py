@@ -117,6 +117,10 @@ class Size:
                 f"{self.requests} requests in each of {self.replications} replications are too few to observe anything",
                 remedy="give 50000 or more",
             )
+        self.check_memory(stages, memory_bytes)
+
+    def check_memory(self, stages: int, memory_bytes: int | None) -> None:
+        """Raise InputError if so many cannot be held in memory."""
         needed = BYTES_A_VISIT * self.requests * stages + 8 * self.requests * self.replications
         if memory_bytes is not None and needed > memory_bytes:
             raise InputError(

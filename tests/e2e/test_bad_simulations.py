@@ -126,6 +126,18 @@ def test_more_requests_than_memory_holds_are_refused_at_once(here: Path) -> None
     assert not Path("simulation.yaml").exists()
 
 
+def test_more_requests_than_memory_holds_are_refused_while_a_controller_adapts_too(here: Path) -> None:
+    Path("load.csv").write_text("rps\n5\n5\n")
+    for command in (
+        ("simulate", "plan.yaml", "--adapt", "ttamer", "--requests", str(10**15)),
+        ("simulate", "plan.yaml", "--adapt", "apparate", "--requests", str(10**15)),
+        ("compare", "plan.yaml", "--trace", "load.csv", "--scale", "1e14"),
+    ):
+        done = ttamer(*command)
+        assert done.exit_code == 2
+        assert "000,000,000 requests at once need" in done.stderr
+
+
 def test_a_load_beyond_capacity_ends_and_says_what_it_is(here: Path) -> None:
     done = ttamer("simulate", "plan.yaml", "--requests", "2000", "--scale", "100000")
     assert done.exit_code == 4
