@@ -38,7 +38,7 @@ from ttamer.planning.adaptation.predictors import PREDICTORS
 from ttamer.planning.adaptation.predictors.protocol import Learner, Network, Training
 from ttamer.planning.simulation.timeline import timeline_of_run
 from ttamer.profiles.records import Floats
-from ttamer.profiles.service import Weights
+from ttamer.profiles.service import Limits, Weights
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("TTAMER_SHARED", ROOT.parent / "shared"))
@@ -174,6 +174,8 @@ def print_sponge(_with_networks: bool) -> None:
             free, free_setup = sponge_scene(SHARED, sent, routing, headroom=headroom)
             label = f"ttamer, headroom {100 * headroom:g} %"
             ours.append(show(label, CONTROLLERS["ttamer"], free, free_setup, interval_s=1.0))
+        few, few_setup = sponge_scene(SHARED, sent, routing, limits=Limits(cores=4))
+        ours.append(show("ttamer, at most 4 cores", CONTROLLERS["ttamer"], few, few_setup, interval_s=1.0))
         beaten(done, ours)
 
 
