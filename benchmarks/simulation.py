@@ -27,7 +27,7 @@ from ttamer.planning.simulation.service import BatchService, ExitCurves, StagedS
 from ttamer.profiles.plan import Group
 
 RUNS = 5
-OURS, SIMPY = 400_000, 10_000
+OURS, SIMPY, HELD = 400_000, 10_000, 1_600_000
 LONE, BATCHES = Batching(size=1), Batching(size=SIZE, timeout_s=0.015)
 CURVES = ExitCurves((STAGE,) * 3, (HEAD, None, HEAD))
 ANSWERS = Answers(np.repeat([0, 1, 2], [50, 20, 30]), np.ones(100, dtype=np.int64))
@@ -162,11 +162,11 @@ def numbers_a_request(case: Case) -> float:
     """Memory at its highest, in numbers of 8 bytes a request, arrivals included and results kept."""
     rng = np.random.default_rng(0)
     tracemalloc.start()
-    kept = case.ours(ARRIVALS["poisson"](case.rate_rps, OURS, rng), rng)
+    kept = case.ours(ARRIVALS["poisson"](case.rate_rps, HELD, rng), rng)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     del kept
-    return peak_bytes / 8 / OURS
+    return peak_bytes / 8 / HELD
 
 
 def main() -> None:

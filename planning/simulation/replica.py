@@ -3,7 +3,7 @@
 Axes: N requests of this replica in order of arrival, J batches in order of service, K exits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,7 +67,7 @@ class Schedule:
 
 def run_replica(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
     """The schedule of a replica that is given these arrivals (seconds, ascending) from an empty start."""
-    return joined(list(run_in_pieces(arrival_s_N, batching, service)))
+    return joined(run_in_pieces(arrival_s_N, batching, service))
 
 
 def run_in_pieces(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
@@ -150,7 +150,7 @@ def _in_lanes(arrival_s_N: Floats, batching: Batching, service: BatchService, fr
         end_s_J=found.end_s_J,
         wait_s_N=np.repeat(found.start_s_J, found.count_J) - arrival_s_N[:served],
         service_s_N=drawn.answered_s(found.first_J, found.count_J, found.end_s_J - found.start_s_J),
-        batch_N=np.repeat(found.count_J, found.count_J),
+        batch_N=np.repeat(found.count_J.astype(np.int32), found.count_J),
     )
 
 
@@ -175,17 +175,19 @@ def _in_order(arrival_s_N: Floats, batching: Batching, service: BatchService, fr
     return piece
 
 
-def joined(pieces: Sequence[Schedule]) -> Schedule:
-    """The schedule of a replica from its pieces."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if not pieces:
+def joined(pieces: Iterable[Schedule]) -> Schedule:
+    """The schedule of a replica from its pieces, which are let go of one field after the other."""
+    names = Schedule.__dataclass_fields__
+    parts: dict[str, list[Floats | Ints]] = {name: [] for name in names}
+    for piece in pieces:
+        for name, found in parts.items():
+            found.append(getattr(piece, name))
+    if not parts["wait_s_N"]:
         none, nowhere = np.empty(0), np.empty(0, dtype=np.int64)
         return Schedule(
             first_J=nowhere, start_s_J=none, end_s_J=none, wait_s_N=none, service_s_N=none, batch_N=nowhere
         )  # fmt: skip
-    names = Schedule.__dataclass_fields__
-    return Schedule(**{name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in names})
+    return Schedule(**{name: np.concatenate(parts.pop(name)) for name in names})
 
 
 def schedule_of(
@@ -205,5 +207,5 @@ def schedule_of(
         end_s_J=end_s_J,
         wait_s_N=np.repeat(start_s_J, size_J) - arrival_s_N,
         service_s_N=service.answered_s(size_J),
-        batch_N=np.repeat(size_J, size_J),
+        batch_N=np.repeat(size_J.astype(np.int32), size_J),
     )
