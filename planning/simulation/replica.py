@@ -5,6 +5,7 @@ Axes: N requests of this replica in order of arrival, J batches in order of serv
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -178,7 +179,7 @@ def _in_order(arrival_s_N: Floats, batching: Batching, service: BatchService, fr
 def joined(pieces: Iterable[Schedule]) -> Schedule:
     """The schedule of a replica from its pieces, which are let go of one field after the other."""
     names = Schedule.__dataclass_fields__
-    parts: dict[str, list[Floats | Ints]] = {name: [] for name in names}
+    parts: dict[str, list[Any]] = {name: [] for name in names}
     for piece in pieces:
         for name, found in parts.items():
             found.append(getattr(piece, name))
