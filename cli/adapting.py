@@ -130,6 +130,8 @@ def _print(report: "AdaptationReport", title: str) -> None:
     render.table(("from", "what runs"), rows)
     if len(report.changes) > len(shown):
         print(f"... {render.count(len(report.changes) - len(shown), 'change')} more in the report")
+    for note in report.notes:
+        print(f"Note: {note}")
 
 
 def split_series(text: str) -> tuple[Path, str | None]:

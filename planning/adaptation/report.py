@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ttamer.planning.adaptation.comparing import Trial, in_short
+from ttamer.planning.simulation.adaptive import AdaptiveRun
 from ttamer.planning.simulation.checks import share_check
 from ttamer.profiles.documents import envelope, write_yaml
 from ttamer.profiles.provenance import Provenance
@@ -12,6 +14,7 @@ from ttamer.profiles.schema import Document
 from ttamer.profiles.simulation import Check, Verdict
 
 FORMAT, VERSION = "adaptation", 1
+FEWEST_WAITING = 10  # requests: fewer may be chance
 
 
 class ChangeRow(Document):
@@ -42,6 +45,7 @@ class AdaptationReport(Document):
     start: tuple[str, ...]
     changes: tuple[ChangeRow, ...]
     verdict: Verdict
+    notes: tuple[str, ...] = ()
 
     def write(self, path: Path, provenance: Provenance) -> None:
         """Write the report as YAML."""
@@ -72,4 +76,21 @@ def report_on(trial: Trial, *, plan_sha256: str, seed: int, arrivals: str) -> Ad
         start=in_short(trial.start),
         changes=tuple(ChangeRow(at_s=one.at_s, groups=in_short(one.wished)) for one in trial.changes),
         verdict=misses.verdict,
+        notes=_overload(run),
+    )
+
+
+def _overload(run: AdaptiveRun) -> tuple[str, ...]:
+    """A note where more requests wait in the end than twice those that all could be there and in time.
+
+    By Little's law these are arrival rate x SLO.
+    """
+    answered_s_N = run.arrival_s_N - run.network_s_N + run.sojourn_s_N
+    waiting = int((np.isfinite(answered_s_N) & (answered_s_N > run.duration_s)).sum())
+    rate_rps = len(run.arrival_s_N) / run.duration_s
+    if waiting <= max(FEWEST_WAITING, 2 * rate_rps * run.slo_s):
+        return ()
+    return (
+        f"overload: {waiting:,} requests wait when the load ends, more than can be answered in time: what ran took"
+        f" less than the {rate_rps:.3g} rps that came",
     )

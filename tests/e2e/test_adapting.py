@@ -149,3 +149,13 @@ def test_exits_are_tuned_while_they_serve(tmp_path: Path, monkeypatch: pytest.Mo
     refused = ttamer("simulate", "plan.yaml", "--adapt", "apparate", "--requests", "4000", "--stream", "backwards")
     assert refused.exit_code == 2
     assert "unknown stream of records 'backwards'" in refused.stderr
+
+
+def test_a_load_that_nothing_keeps_up_with_is_called_overload(folder: Path) -> None:
+    (folder / "flood.csv").write_text("rps\n" + "20\n" * 20 + "5000\n" * 10)
+    done = ttamer("simulate", "plan.yaml", "--arrivals", "trace:flood.csv", "--adapt", "ttamer")
+    assert done.exit_code == 4
+    assert "Note: overload: " in done.stdout
+    assert " requests wait when the load ends, more than " in done.stdout
+    calm = ttamer("simulate", "plan.yaml", "--adapt", "ttamer", "--requests", "2000")
+    assert "overload" not in calm.stdout
