@@ -6,7 +6,7 @@ on test, as in benchmarks.records) run on test samples, beside the whole model, 
 
 saves: of the whole model's mean time for one request. loses: accuracy, points, on all test samples (95 %, resampled).
 rps: how much more is answered at batch 8 where the answer leaves and computing stops. off: measured mean against the
-predicted one, at batch 1 and 8. same: answers as recorded. oracle: saved by leaving at the first right exit.
+predicted one, at batch 1 and 8; whole: the same of the whole model, which no exit explains. same: answers as recorded. oracle: saved by leaving at the first right exit.
 
 Fits and profiles are kept in build/bench/measured and made where they are missing.
 
@@ -119,11 +119,15 @@ def report(name: str, one: RealSet, real: Path, given: argparse.Namespace) -> No
         alone, whole = times["exiting 1"], times["whole 1"]
         saved = 1 - alone["measured_mean_s"] / whole["measured_mean_s"]
         gain = times["whole 8"]["measured_mean_s"] / times["exiting 8"]["measured_mean_s"] - 1
-        off = [times[key]["measured_mean_s"] / times[key]["predicted_mean_s"] - 1 for key in ("exiting 1", "exiting 8")]
+        off = [
+            100 * (times[f"{way} {batch}"]["measured_mean_s"] / times[f"{way} {batch}"]["predicted_mean_s"] - 1)
+            for way in ("exiting", "whole")
+            for batch in (1, 8)
+        ]
         verdicts = sorted({found["verdict"] for found in times.values()})
         print(
             f"{name if not place else '':10}{label(row):42}{share(row.found.saved.value):>10}{share(saved):>10}  "
-            f"{between(row.found.drop):22}{100 * gain:>+6.0f}{100 * off[0]:>+8.1f}{100 * off[1]:>+7.1f}"
+            f"{between(row.found.drop):22}{100 * gain:>+6.0f}{off[0]:>+8.1f}{off[1]:>+7.1f}{off[2]:>+9.1f}{off[3]:>+9.1f}"
             f"{alone['answers_as_recorded']:>7}/{alone['samples']}{share(oracle.saved.value):>8}  {', '.join(verdicts)}",
             flush=True,
         )
@@ -148,7 +152,7 @@ def main() -> None:
     KEPT.mkdir(parents=True, exist_ok=True)
     print(f"load average {os.getloadavg()[0]:.1f} before; one core; {given.samples} test samples by wall clock")
     print(
-        f"{'set':10}{'policy':42}{'predicted':>10}{'measured':>10}  {'loses':22}{'rps':>6}{'off 1':>8}{'off 8':>7}"
+        f"{'set':10}{'policy':42}{'predicted':>10}{'measured':>10}  {'loses':22}{'rps':>6}{'off 1':>8}{'off 8':>7}{'whole 1':>9}{'whole 8':>9}"
         f"{'same':>11}{'oracle':>8}  verdicts"
     )
     for name in given.sets or SETS:

@@ -43,12 +43,14 @@ def make_law_table(laws: Sequence[ServiceLaw]) -> LawTable:
     tilt_NT = np.stack([law.tilt_T for law in laws])
     busy_NT = np.stack([law.busy_cumulant_T for law in laws])
     batch_N = np.array([law.batch for law in laws])
+    with np.errstate(over="ignore"):  # an infinite one bounds the rate by zero
+        stable_NT = tilt_NT / np.expm1(busy_NT / batch_N[:, None])
     log_queue_share_N = np.log([(1 - law.quantile) * (1 - SERVICE_SHARE) for law in laws])
     return LawTable(
         answer_s_N=np.array([law.answer_s for law in laws]),
         is_single_N=batch_N == 1,
         tilt_NT=tilt_NT,
-        stable_NT=tilt_NT / np.expm1(busy_NT / batch_N[:, None]),
+        stable_NT=stable_NT,
         lone_s_N=np.array([law.lone_s for law in laws]),
         busy_tail_NT=np.stack([law.busy_tail_T for law in laws]),
         excess_NT=np.stack([law.answer_cumulant_T for law in laws]) - log_queue_share_N[:, None],

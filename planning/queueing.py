@@ -97,7 +97,8 @@ def capacity_rps(law: ServiceLaw, slo_s: float) -> float:
     """
     if slo_s < law.answer_s:
         return 0.0
-    stable_rps_T = law.tilt_T / np.expm1(law.busy_cumulant_T / law.batch)
+    with np.errstate(over="ignore"):  # an infinite one bounds the rate by zero
+        stable_rps_T = law.tilt_T / np.expm1(law.busy_cumulant_T / law.batch)
     room_T = _log_queue_share(law) + law.tilt_T * slo_s - law.answer_cumulant_T
     busy_room_T = room_T - law.busy_tail_T
     tail_rps_T = np.where(busy_room_T >= 0, np.inf, np.exp(np.minimum(busy_room_T, 0.0)) / law.lone_s)
