@@ -2,15 +2,12 @@
 
 from contextlib import chdir
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ttamer.cli import export, fit, plan, profile, render, simulate
 from ttamer.cli.plot import Series, scatter
-
-if TYPE_CHECKING:
-    pass
 
 NAME, MODEL = "demo", "resnet20"
 LOAD = 1.2  # of one core's throughput: enough to make early exits matter, and served by two cores without them
