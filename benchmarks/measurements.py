@@ -57,7 +57,7 @@ def main() -> None:
             with busy_loops():
                 print_busy(profiled(folder, "busy", "quick"))
         if "peers" in asked:
-            print_peers(turns=2 if budget == "quick" else 6, calls=24 if budget == "quick" else 64)
+            print_peers(turns=4 if budget == "quick" else 20, calls=20)
 
 
 def profiled(folder: Path, name: str, budget: str) -> Profile:
