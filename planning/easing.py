@@ -91,7 +91,7 @@ def _allow_memory(service: Service, feasibility: Feasibility) -> Found:
 
 
 def _allow_cost(service: Service, feasibility: Feasibility) -> Found:
-    solution = feasibility.cheapest_unmixed(with_limits(service, cost_per_hour=None))
+    solution = feasibility.cheapest(with_limits(service, cost_per_hour=None))
     if solution.status == "infeasible":
         return None
 

@@ -56,13 +56,9 @@ class Feasibility:
             return True
         return _may_need_mixing(service) and self._solved(service, CHEAPEST, ANY).status != "infeasible"
 
-    def cheapest_unmixed(self, service: Service) -> Solution:
-        """The plan of least cost in the service's prices without sharing loads; the cost is the negated objective."""
-        return self._solved(service.model_copy(update={"mix": False}), CHEAPEST)
-
     def cheapest(self, service: Service) -> Solution:
         """The plan of least cost in the service's prices; the cost is the negated objective."""
-        return self._solved(service, CHEAPEST) if _may_need_mixing(service) else self.cheapest_unmixed(service)
+        return self._solved(service.model_copy(update={"mix": _may_need_mixing(service)}), CHEAPEST)
 
     def most_accurate(self, service: Service) -> Solution:
         """The plan of most accuracy, by which a floor is measured; that is the objective."""

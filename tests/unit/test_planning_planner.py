@@ -12,7 +12,7 @@ from ttamer.profiles.errors import InfeasibleError, InputError
 from ttamer.profiles.plan import Plan
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.provenance import Provenance
-from ttamer.profiles.service import Limits, Service, Stage, Weights
+from ttamer.profiles.service import Limits, Prices, Service, Stage, Weights
 
 THREE = (
     ModelPlan(name="small", whole_s=0.004, accuracy=0.80),
@@ -213,6 +213,21 @@ def test_a_pipeline_whose_floor_mixing_meets_is_not_told_to_lower_it_first() -> 
     assert (mixed.promise.accuracy or 0.0) >= 0.66
     cores = int(caught.value.remedy.split("allow ")[1].split(" cores")[0])
     assert plan(**demands | {"network_s": 0.3, "limits": Limits(cores=cores)}).promise.cores <= cores  # type: ignore[arg-type]
+
+
+def test_a_budget_is_named_that_only_models_which_share_loads_keep_to() -> None:
+    """With three replicas no models meet this floor at this load unless they share it."""
+    demands: dict[str, object] = {
+        "slo_s": 0.1, "rate_rps": 400.0, "accuracy_floor": 0.66, "aggregation": "product", "objective": "cost",
+        "stages": (Stage(name="detect"), Stage(name="classify")), "prices": Prices(core_hour=1.0),
+    }  # fmt: skip
+    with pytest.raises(InfeasibleError) as caught:
+        plan(**demands | {"limits": Limits(cores=None, replicas=3, cost_per_hour=2.0)})  # type: ignore[arg-type]
+    budget = float(caught.value.remedy.split("allow ")[1].split(" an hour")[0])
+    made = plan(**demands | {"limits": Limits(cores=None, replicas=3, cost_per_hour=budget)})  # type: ignore[arg-type]
+    assert made.promise.cores <= budget
+    with pytest.raises(InfeasibleError):
+        plan(**demands | {"mix": False, "limits": Limits(cores=None, replicas=3)})  # type: ignore[arg-type]
 
 
 def test_a_floor_that_no_models_reach_is_blamed_alone() -> None:
