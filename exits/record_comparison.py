@@ -20,7 +20,7 @@ from ttamer.exits.policies.last_exit import LastExit
 from ttamer.exits.policies.protocol import ExitCosts, Policy
 from ttamer.exits.record_checks import refuse_unusable
 from ttamer.exits.replay import Replay, replay
-from ttamer.exits.table_policy import TablePolicy
+from ttamer.exits.table_policy import SweptPolicy
 from ttamer.profiles.records import ExitRecords, Floats
 
 CHOSEN = "chosen"
@@ -156,11 +156,8 @@ def _modelled(policy: Policy, calibration: ExitRecords, costs: ExitCosts) -> tup
             return None
         share = policy.share
         return share * one[0] + (1 - share) * other[0], share * one[1] + (1 - share) * other[1]
-    if not isinstance(policy, TablePolicy):
+    if not isinstance(policy, SweptPolicy):
         return None
-    try:
-        corner = policy.promise(calibration, costs, policy.heads)(policy.price)
-    except NotImplementedError:  # the skippable index is solved at a grid of prices, not swept
-        return None
+    corner = policy.promise(calibration, costs, policy.heads)(policy.price)
     order_K = np.arange(calibration.exits)
     return 1 - corner.loss, corner.time * float(costs.path_s_K(order_K == order_K[-1])[-1])

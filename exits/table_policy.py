@@ -3,6 +3,7 @@
 Axes: N samples, K exits, A active heads, S bins of a head.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -21,7 +22,7 @@ CORNERS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TablePolicy(HeadPolicy):
+class TablePolicy(HeadPolicy, ABC):
     """Active heads with bins of confidence, and the price that the policy's own tables were solved at.
 
     edges: inner edges of each head's confidence bins. price: the errors one run of the backbone was worth.
@@ -35,9 +36,14 @@ class TablePolicy(HeadPolicy):
         self.heads_K(records.exits)
         return in_blocks(self.walk, records.confidence_NK)
 
+    @abstractmethod
     def walk(self, confidence_NK: Floats) -> Decision:
         """Where samples with these confidences stop and which exit answers."""
-        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweptPolicy(TablePolicy):
+    """A table policy whose optimum is known, with what it promises, as a function of the price."""
 
     @classmethod
     def family(cls, calibration: ExitRecords, costs: ExitCosts) -> Sequence[Self]:
@@ -56,14 +62,14 @@ class TablePolicy(HeadPolicy):
         return [solve(corner.price) for corner in found]
 
     @classmethod
+    @abstractmethod
     def promise(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Corner]:
         """The loss and the time that the optimum over these heads promises, as a function of the price."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def solver(cls, calibration: ExitRecords, costs: ExitCosts, heads: Heads) -> Callable[[float], Self]:
         """The optimum over these heads as a function of the price."""
-        raise NotImplementedError
 
 
 def rows_of(tables: Sequence[Floats]) -> Rows:

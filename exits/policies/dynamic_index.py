@@ -18,12 +18,12 @@ from ttamer.exits.exploration.line import TIE, solve_on_grid, split_on_grid
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.sweep import Corner
-from ttamer.exits.table_policy import TablePolicy, rows_of
+from ttamer.exits.table_policy import SweptPolicy, rows_of
 from ttamer.profiles.records import ExitRecords, Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DynamicIndex(TablePolicy):
+class DynamicIndex(SweptPolicy):
     """Stop once the index of the next head is no lower than the least loss seen; answer with the head that showed it.
 
     loss: calibrated error of each bin. index: for each head but the last, the index of the next head given this head's

@@ -18,12 +18,12 @@ from ttamer.exits.exploration.line import TIE
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.sweep import Corner
-from ttamer.exits.table_policy import TablePolicy, rows_of
+from ttamer.exits.table_policy import SweptPolicy, rows_of
 from ttamer.profiles.records import ExitRecords, Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoRecall(TablePolicy):
+class NoRecall(SweptPolicy):
     """Stop, and answer, at the first head whose bin gains nothing by going on.
 
     gain: for each head but the last and each bin, the loss of answering here less the least expected cost of going on.

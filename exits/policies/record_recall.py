@@ -20,7 +20,7 @@ from ttamer.exits.head_sets import promising
 from ttamer.exits.parameters import Rows
 from ttamer.exits.policies.protocol import Decision, ExitCosts
 from ttamer.exits.sweep import Corner
-from ttamer.exits.table_policy import TablePolicy, rows_of
+from ttamer.exits.table_policy import SweptPolicy, rows_of
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 
@@ -30,7 +30,7 @@ CELL_PRIOR = 10.0  # samples' worth of the bin's mean, whatever the earlier loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordRecall(TablePolicy):
+class RecordRecall(SweptPolicy):
     """Act by this head's bin and the bin of the best earlier loss: 0 answers here, 1 answers earlier, 2 goes on.
 
     loss: calibrated error of each bin, which says which earlier head is best. earlier_edges: for each head but the
