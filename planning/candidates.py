@@ -91,6 +91,10 @@ class Server:
     pool: str = ""
     is_interpolated: bool = False
 
+    def is_offered(self, *, mix: bool) -> bool:
+        """Whether it can serve where loads may be shared (mix): a published batch waits for its whole stage's load."""
+        return not (mix and isinstance(self.law, PublishedLaw) and self.batch > 1)
+
     def under(self, slo_s: float, rate_rps: float) -> Candidate:
         """The candidate under an SLO; its capacity is 0 if even an idle replica misses it.
 
@@ -219,16 +223,15 @@ def candidates_under(
 ) -> list[Candidate]:
     """Every server that can take any load under the SLO, or with several stages under each part of it.
 
-    rate_rps: of every stage. A published batch waits for the load of its whole stage: where that may be shared (mix),
-    only single requests are offered of it.
+    rate_rps: of every stage. mix: whether models may share a stage's load.
     """
     parts = parts_of(slo_s, stages)
     made: list[Candidate] = []
     for server in servers:
-        if isinstance(server.law, PublishedLaw):
-            own = [server.under(slo_s, rate_rps)] if server.batch == 1 or not mix else []
-        else:
-            own = [server.under(part_s, rate_rps) for part_s in parts]
+        if not server.is_offered(mix=mix):
+            continue
+        own_parts = [slo_s] if isinstance(server.law, PublishedLaw) else parts
+        own = [server.under(part_s, rate_rps) for part_s in own_parts]
         made += [candidate for candidate in own if candidate.capacity_rps > 0]
     return made
 

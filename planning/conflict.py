@@ -1,7 +1,7 @@
 """What a service demands, one thing at a time, and which of it cannot hold together."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ttamer.profiles.service import Limits, Service
@@ -87,13 +87,15 @@ def _demands_of_stages(service: Service) -> Iterator[Demand]:
             )
 
 
-def irreducible(service: Service, is_feasible: Callable[[Service], bool]) -> tuple[Demand, ...]:
-    """Demands that cannot hold together though any one of them could be dropped to make room for the others.
+def irreducible(
+    service: Service, demanded: Iterable[Demand], is_feasible: Callable[[Service], bool]
+) -> tuple[Demand, ...]:
+    """Of what the service demands, that which cannot hold together though without any one of it the rest could.
 
     The service itself must be infeasible. By deletion: whatever can be dropped while it stays so, is.
     """
     kept: list[Demand] = []
-    for demand in demands(service):
+    for demand in demanded:
         eased = demand.without(service)
         if is_feasible(eased):
             kept.append(demand)

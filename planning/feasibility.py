@@ -51,14 +51,13 @@ class Feasibility:
 
     def is_feasible(self, service: Service) -> bool:
         """Whether the service can be had."""
-        unmixed = service.model_copy(update={"mix": False})
-        if self._solved(unmixed, CHEAPEST, ANY).status != "infeasible":
+        if self._solved(service, CHEAPEST, ANY, mixes=False).status != "infeasible":
             return True
         return _may_need_mixing(service) and self._solved(service, CHEAPEST, ANY).status != "infeasible"
 
     def cheapest(self, service: Service) -> Solution:
         """The plan of least cost in the service's prices; the cost is the negated objective."""
-        return self._solved(service.model_copy(update={"mix": _may_need_mixing(service)}), CHEAPEST)
+        return self._solved(service, CHEAPEST, mixes=_may_need_mixing(service))
 
     def most_accurate(self, service: Service) -> Solution:
         """The plan of most accuracy, by which a floor is measured; that is the objective."""
@@ -68,10 +67,12 @@ class Feasibility:
         """Everything that could serve the stages."""
         return [server for stage in self._list(service) for server in stage.servers]
 
-    def _solved(self, service: Service, weights: Weights, gap: float = 0.0) -> Solution:
+    def _solved(self, service: Service, weights: Weights, gap: float = 0.0, *, mixes: bool = True) -> Solution:
+        """mixes: whether loads are shared if they may be; either way only the batches that the service can have."""
         if self._is_hopeless(service):
             return Solution(status="infeasible")
         aim: dict[str, object] = {"weights": weights, "objective": "weighted", "accuracy_scale": "raw"}
+        aim["mix"] = service.mix and mixes
         if service.accuracy_floor is None:
             aim["aggregation"] = "sum"
         return self.solve(service.model_copy(update=aim), self._needed_servers(service), gap)
@@ -112,7 +113,7 @@ class Feasibility:
         return [server for server in free if server.point.drop <= service.max_drop + ROUNDING]
 
     def _needed_servers(self, service: Service) -> list[Server]:
-        key = (what_servers_depend_on(service), service.serving_s, _measures(service))
+        key = (what_servers_depend_on(service), service.serving_s, (service.mix, *_measures(service)))
         if key not in self._needed:
             self._needed[key] = [server for stage in self._list(service) for server in _needed(stage, service)]
         return self._needed[key]
@@ -169,7 +170,7 @@ def _needed(stage: StageServers, service: Service) -> list[Server]:
     """
     fixed = {one.name for one in service.stages if one.replicas}
     if stage.laws is None or (service.mix and stage.servers[0].stage in fixed):  # then models cannot stand in
-        return list(stage.servers)
+        return [one for one in stage.servers if one.is_offered(mix=service.mix)]
     parts = range(1, PARTS_OF_SLO) if len(service.stages) > 1 else [PARTS_OF_SLO]
     laws = stage.laws
     capacity_NP = np.column_stack([laws.capacity_N(service.serving_s * part / PARTS_OF_SLO) for part in parts])

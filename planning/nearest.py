@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ttamer.planning.candidates import Server
-from ttamer.planning.conflict import Demand, count, duration, irreducible, listed, rate
+from ttamer.planning.conflict import Demand, count, demands, duration, irreducible, listed, rate
 from ttamer.planning.easing import easings
 from ttamer.planning.feasibility import Feasibility
 from ttamer.profiles.errors import InfeasibleError
@@ -26,7 +26,7 @@ class Way:
 
 def infeasible(service: Service, feasibility: Feasibility) -> InfeasibleError:
     """The error for a service that cannot be had: which demands conflict, and how far each must give alone."""
-    conflict = irreducible(service, feasibility.is_feasible)
+    conflict = _conflict(service, feasibility)
     ways = list(nearest(service, conflict, feasibility)) or list(_together(service, conflict, feasibility))
     floor = f" with {_words_of('accuracy', conflict)}" if _words_of("accuracy", conflict) else ""
     asked = f"{rate(service.rate_rps)} within {duration(service.slo_s)} at p{100 * service.quantile:g}{floor}"
@@ -34,6 +34,14 @@ def infeasible(service: Service, feasibility: Feasibility) -> InfeasibleError:
         f"no plan serves {asked}: {_reason(service, conflict, ways, feasibility)}",
         remedy=" or ".join(way.words for way in ways) or "profile a faster model, more cores or larger batches",
     )
+
+
+def _conflict(service: Service, feasibility: Feasibility) -> tuple[Demand, ...]:
+    """Demands that cannot hold together. One model a stage is no demand where sharing a load takes batches away."""
+    some = demands(service)
+    if not all(server.is_offered(mix=True) for server in feasibility.servers(service)):
+        some = (one for one in some if one.name != "mix" or feasibility.is_feasible(one.without(service)))
+    return irreducible(service, some, feasibility.is_feasible)
 
 
 def nearest(service: Service, conflict: Sequence[Demand], feasibility: Feasibility) -> Iterator[Way]:
@@ -53,12 +61,12 @@ def _together(service: Service, conflict: Sequence[Demand], feasibility: Feasibi
         eased = demand.without(eased)
     if feasibility.is_feasible(eased):
         return
-    for first in nearest(eased, irreducible(eased, feasibility.is_feasible), feasibility):
+    for first in nearest(eased, _conflict(eased, feasibility), feasibility):
         halfway = _with_changes(service, eased, first.service)
         if feasibility.is_feasible(halfway):  # the first was enough, being farther away than it was looked for
             yield Way(demand=first.demand, words=first.words, service=halfway)
             continue
-        rest = irreducible(halfway, feasibility.is_feasible)
+        rest = _conflict(halfway, feasibility)
         for second in nearest(halfway, rest, feasibility):
             yield Way(demand=first.demand, words=f"{first.words} and {second.words}", service=second.service)
 

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import ModelPlan, make_profile
-from ttamer.planning.planner import plan_service
+from ttamer.planning.model_choice import choose_models
+from ttamer.planning.planner import best_plan, feasibility_of, list_servers, plan_service
 from ttamer.planning.verify import verify
 from ttamer.profiles.errors import InfeasibleError, InputError
 from ttamer.profiles.plan import Group, Plan
@@ -105,6 +106,26 @@ def check(plan: Plan, profile: Profile) -> None:
     for group in groups:
         assert group.rate_rps <= group.replicas * group.capacity_rps * (1 - service.headroom) * (1 + 1e-9)
     assert verify(plan, profile) == []
+
+
+@CALM
+@given(services(STAGES))
+def test_what_is_called_feasible_can_be_planned_and_nothing_else(service: Service) -> None:
+    choices = choose_models(IMPORTED, service)
+    servers = list_servers(service, IMPORTED, choices)
+    made = best_plan(service, IMPORTED, choices, servers)
+    assert feasibility_of(service, IMPORTED, choices, servers).is_feasible(service) == (made is not None)
+
+
+def test_batches_that_a_shared_load_would_not_fill_are_no_way_out() -> None:
+    """Imported models that may share a load are planned without batches, so none is named that needs them."""
+    demands: dict[str, Any] = {"slo_s": 1.5, "rate_rps": 32.0, "stages": STAGES, "limits": Limits(cores=2)}
+    assert plan_service(Service(**demands, mix=False), IMPORTED).promise.cores == 2
+    with pytest.raises(InfeasibleError) as caught:
+        plan_service(Service(**demands, mix=True), IMPORTED)
+    cores = int(caught.value.remedy.split("allow ")[1].split(" cores")[0])
+    assert cores > 2
+    assert plan_service(Service(**demands | {"limits": Limits(cores=cores)}, mix=True), IMPORTED).promise.cores == cores
 
 
 @CALM
