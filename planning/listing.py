@@ -44,7 +44,7 @@ class Listing:
 
 
 def list_options(problem: Problem, limits: SolveLimits, effort: Effort | None = None) -> Listing | None:
-    """The options, listed in most of the time allowed or with this effort; None if no choice keeps the limits.
+    """The options, listed in most of the time allowed and with this effort; None if no choice keeps the limits.
 
     Raises InputError if the columns of a group that may mix with others differ in accuracy.
     """
@@ -61,9 +61,9 @@ def list_options(problem: Problem, limits: SolveLimits, effort: Effort | None = 
         return Listing(_reduced_all(problem, limited, raw), np.inf)
     known, by_stage, listing = _unmixed(problem, limits), levels(problem, table, limited), None
     for most_kept in KEPT:
-        allowed = replace(effort or Effort(deadline=deadline), most_kept=most_kept)
+        allowed = replace(effort or Effort(), deadline=deadline, most_kept=most_kept)
         listing = _mixtures(problem, table, relaxed, by_stage, known, allowed, limits.gap)
-        if listing.is_complete:
+        if listing.is_complete or time.monotonic() > deadline:
             break
         known = _better(problem, listing, limits)
     return listing

@@ -3,8 +3,8 @@
 import time
 from dataclasses import replace
 
+from ttamer.planning.label_setting import set_labels
 from ttamer.planning.problem import Problem, Solution, SolveLimits
-from ttamer.planning.solvers.labels import labels
 
 QUICK = 1 / 30  # of the time, for whether there is any choice
 
@@ -16,10 +16,10 @@ def second_opinion(problem: Problem, limits: SolveLimits, *, is_doubted: bool) -
     """
     deadline = time.monotonic() + limits.time_s
     if is_doubted:
-        anything = labels(_indifferent(problem), replace(limits, time_s=QUICK * limits.time_s))
+        anything = set_labels(_indifferent(problem), replace(limits, time_s=QUICK * limits.time_s))
         if anything.status == "infeasible":
             return anything
-    return labels(problem, replace(limits, time_s=max(0.0, deadline - time.monotonic())))
+    return set_labels(problem, replace(limits, time_s=max(0.0, deadline - time.monotonic())))
 
 
 def _indifferent(problem: Problem) -> Problem:

@@ -6,8 +6,21 @@ from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from ttamer.profiles.errors import DocumentError
+
+KINDS = {
+    "model": "a mapping",
+    "dict": "a mapping",
+    "tuple": "a list",
+    "list": "a list",
+    "int": "a whole number",
+    "int_from_float": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+}  # what pydantic calls them
 
 
 class Document(BaseModel):
@@ -41,7 +54,16 @@ def _first_problem(error: ValidationError, document: type[BaseModel], path: Path
     if first["type"] == "missing":
         return DocumentError(f"{path}: {where!r} is missing", remedy="add it or write the document anew")
     seen = first["input"] if not isinstance(first["input"], (dict, list)) else "..."
-    return DocumentError(f"{path}: {where} = {seen!r}: {first['msg'].lower()}", remedy="correct it and try again")
+    return DocumentError(f"{path}: {where} = {seen!r}: {_allowed(first)}", remedy="correct it and try again")
+
+
+def _allowed(problem: ErrorDetails) -> str:
+    """What pydantic says a value must be, without the names of classes and of the library's types."""
+    kind = problem["type"].removesuffix("_type").removesuffix("_parsing")
+    if kind in KINDS:
+        return f"must be {KINDS[kind]}"
+    words = problem["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    return words[:1].lower() + words[1:]
 
 
 def _all_keys(document: type[BaseModel]) -> set[str]:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +114,27 @@ def test_rooms_are_imported_through_the_package_alone() -> None:
     # `profiling` is also a standard package from Python 3.15 on, and a bare `import profiles`
     # would make a second copy of every class.
     assert offenders(lambda path: tops(path) & set(ROOMS)) == {}
+
+
+def loaded_with(path: Path) -> set[str]:
+    """The files that importing this one imports first, but for the packages it lies in."""
+    dotted = {module.removeprefix("ttamer.").replace(".", "/") for module in imported_at_once(path)}
+    packages = {"/".join(place.split("/")[:n]) for place in dotted for n in range(1, place.count("/") + 2)}
+    files = {f"{place}.py" for place in dotted} | {f"{place}/__init__.py" for place in packages}
+    own = {f"{parent}/__init__.py" for parent in Path(name(path)).parents}
+    return (files & {name(one) for one in FILES}) - own
+
+
+def imported_at_once(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in tree_of(path).body:
+        if isinstance(node, ast.ImportFrom):
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_every_file_can_be_imported_first() -> None:
+    TopologicalSorter({name(path): loaded_with(path) for path in FILES}).prepare()
 
 
 def test_a_file_has_a_noun_and_fits_on_a_few_screens() -> None:

@@ -9,13 +9,14 @@ import pytest
 from tests.builders import ModelPlan, make_profile
 from ttamer.planning import tasks
 from ttamer.planning.choice import score
+from ttamer.planning.listing import list_options
 from ttamer.planning.model_choice import choose_models
 from ttamer.planning.planner import list_servers
 from ttamer.planning.problem import Column, Problem, SolveLimits
 from ttamer.planning.program import make_program
 from ttamer.planning.solve import solve
 from ttamer.planning.solvers.labels import labels
-from ttamer.planning.tasks import Outcome
+from ttamer.planning.tasks import QUICK, Outcome
 from ttamer.planning.valuation import levels_of
 from ttamer.profiles.service import Limits, Service, Stage, Weights
 
@@ -54,6 +55,18 @@ def test_labels_out_of_time_give_the_best_choice_known_and_a_bound(changes: dict
     assert found.status in ("time-limited", "optimal")
     assert score(problem, found.replicas_J, found.share_J).broken == ()
     assert unmixed.objective <= found.objective <= found.bound
+
+
+def test_the_mixtures_that_a_program_chooses_from_are_listed_in_the_time_allowed() -> None:
+    problem = pipeline(aggregation="product", rate_rps=900.0, most_cores=72)
+    hurried, whole = (list_options(problem, SolveLimits(time_s=seconds), QUICK) for seconds in (0.0, 30.0))
+    assert hurried is not None
+    assert whole is not None
+    assert (hurried.is_complete, whole.is_complete) == (False, True)
+    found = solve(problem, "highs", SolveLimits(time_s=0.0))
+    assert found.status == "time-limited"
+    assert score(problem, found.replicas_J, found.share_J).broken == ()
+    assert found.objective <= solve(problem, "labels").objective <= found.bound
 
 
 def test_labels_find_mixtures_where_no_model_alone_will_do() -> None:

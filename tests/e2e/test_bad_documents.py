@@ -71,7 +71,21 @@ DOCUMENTS = [
         name="a plan that promises NaN",
         command=SIMULATE,
         spoil=edit(PLAN_FILE, inside("promise", latency_s=float("nan"))),
-        says="plan.yaml: promise.latency_s = nan: input should be a finite number",
+        says="plan.yaml: promise.latency_s = nan: must be a finite number",
+        remedy="correct it and try again",
+    ),
+    Bad(
+        name="a plan whose service is a number",
+        command=("export", "plan.yaml"),
+        spoil=edit(PLAN_FILE, inside(service=7)),
+        says="plan.yaml: service = 7: must be a mapping",
+        remedy="correct it and try again",
+    ),
+    Bad(
+        name="a plan of half a replica",
+        command=("export", "plan.yaml"),
+        spoil=edit(PLAN_FILE, lambda content: content["groups"][0].update(replicas=0.5)),
+        says="plan.yaml: groups.0.replicas = 0.5: must be a whole number",
         remedy="correct it and try again",
     ),
     Bad(
