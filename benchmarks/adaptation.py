@@ -60,6 +60,7 @@ PUBLISHED_INFADAPTER = {  # share of 5-s windows late, mean cores, accuracy, fai
 THRIFTY = Weights(accuracy=1.0, cost=0.01, loading=0.000117)  # the published beta 0.2 in place of 0.05
 LEVELS = (0.5, 0.9, 0.99)
 LATE_S = 5.0  # windows whose p99 exceeds the SLO are late, as InfAdapter's authors counted
+FEW_CORES = 4
 EQUAL_MISSES, EQUAL_COST = 1e-4, 1.01  # what counts as equal: a request in 10,000, a core-second in 100
 
 
@@ -154,6 +155,8 @@ def print_infadapter(with_networks: bool) -> None:
         ours = ours_at_levels(scene, setup)
         cheap, cheap_setup = infadapter_scene(SHARED, counts[window], objective="cost", mix=False)
         ours += ours_at_levels(cheap, cheap_setup, ", cost first")
+        few, few_setup = infadapter_scene(SHARED, counts[window], limits=Limits(cores=FEW_CORES))
+        ours.append(show(f"ttamer, at most {FEW_CORES} cores", CONTROLLERS["ttamer"], few, few_setup))
         beaten(done, ours)
 
 
@@ -170,12 +173,14 @@ def print_sponge(_with_networks: bool) -> None:
             "static 16": show("static 16", sixteen_cores(), scene, setup),
         }
         ours = [show("ttamer", CONTROLLERS["ttamer"], scene, setup, interval_s=1.0)]
-        for headroom in (0.3, 0.5, 0.7, 0.8):
-            free, free_setup = sponge_scene(SHARED, sent, routing, headroom=headroom)
-            label = f"ttamer, headroom {100 * headroom:g} %"
-            ours.append(show(label, CONTROLLERS["ttamer"], free, free_setup, interval_s=1.0))
-        few, few_setup = sponge_scene(SHARED, sent, routing, limits=Limits(cores=4))
-        ours.append(show("ttamer, at most 4 cores", CONTROLLERS["ttamer"], few, few_setup, interval_s=1.0))
+        settings: dict[str, dict[str, object]] = {
+            f"ttamer, headroom {100 * headroom:g} %": {"headroom": headroom} for headroom in (0.35, 0.5, 0.7, 0.8)
+        }
+        settings["ttamer, one replica, 35 %"] = {"headroom": 0.35, "limits": Limits(stage_replicas=1)}
+        settings[f"ttamer, at most {FEW_CORES} cores"] = {"limits": Limits(cores=FEW_CORES)}
+        for label, changes in settings.items():
+            own, own_setup = sponge_scene(SHARED, sent, routing, **changes)
+            ours.append(show(label, CONTROLLERS["ttamer"], own, own_setup, interval_s=1.0))
         beaten(done, ours)
 
 

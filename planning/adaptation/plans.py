@@ -7,7 +7,6 @@ from ttamer.planning.adaptation.catalog import Catalog
 from ttamer.planning.candidates import Candidate, Server
 from ttamer.planning.problem import SolveLimits
 from ttamer.planning.program import make_program
-from ttamer.planning.promises import deploy
 from ttamer.planning.simulation.adaptive import Configuration, Setting
 from ttamer.planning.solve import solve
 
@@ -52,7 +51,7 @@ class Planner:
         if answer.status == "infeasible":
             return None
         chosen = zip(program.columns, answer.replicas_J, answer.share_J, strict=True)
-        settings = [_setting(one, count, share, rate_rps) for one, count, share in chosen if count and share > 0]
+        settings = [_setting(one, count, share) for one, count, share in chosen if count and share > 0]
         return Priced(configuration=tuple(settings), objective=answer.objective)
 
     def served(self, load_rps: float, slo_s: float) -> Priced | None:
@@ -66,7 +65,12 @@ class Planner:
         return None
 
 
-def _setting(candidate: Candidate, replicas: int, share: float, rate_rps: float) -> Setting:
+def _setting(candidate: Candidate, replicas: int, share: float) -> Setting:
+    """The replicas of a candidate, which start on what waits as soon as they are free.
+
+    The bound on their queue holds without a batch timeout too, and a network that suddenly takes more than was
+    planned for leaves no time to wait for a full batch.
+    """
     return Setting(
         stage=candidate.stage,
         model=candidate.model,
@@ -74,7 +78,6 @@ def _setting(candidate: Candidate, replicas: int, share: float, rate_rps: float)
         device=candidate.device,
         cores=candidate.cores,
         batch=candidate.batch,
-        batch_timeout_s=deploy(candidate, replicas, share, rate_rps).batch_timeout_s,
         replicas=replicas,
         share=share,
     )
