@@ -51,6 +51,7 @@ def seen(
     utilization: float = 0.5,
     waiting: int = 0,
     remaining_s: float = SLO_S,
+    arrived: int = 1,
     answered: int = 0,
     missed: int = 0,
     now_s: float | None = None,
@@ -68,7 +69,7 @@ def seen(
         sojourn_s_N=np.zeros(answered),
         missed=missed,
         dropped=0,
-        remaining_slo_s_N=np.full(1, remaining_s),
+        remaining_slo_s_N=np.full(arrived, remaining_s),
         utilization=dict.fromkeys(stages, utilization),
         waiting=dict.fromkeys(stages, waiting),
     )

@@ -122,7 +122,9 @@ class Observation:
 
     @property
     def rate_rps(self) -> float:
-        """Mean arrival rate since the last observation."""
+        """Mean arrival rate since the last observation, but over a second at least: a moment's requests are no rate."""
+        if self.interval_s < 1 and len(self.arrivals_T):
+            return float(self.arrivals_T[-1])
         return len(self.remaining_slo_s_N) / self.interval_s
 
 

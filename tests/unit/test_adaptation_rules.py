@@ -157,6 +157,13 @@ def test_the_grid_is_never_below_when_rounding_upwards() -> None:
         assert value / 1.0301 <= on_grid(value, upwards=False) <= value
 
 
+def test_requests_that_come_at_once_are_no_rate_that_goes_on_while_replicas_load() -> None:
+    wished = (Setting(model="small", replicas=1),)
+    each_quarter = [seen([20], wished=wished, waiting=14, interval_s=0.25, arrived=arrived) for arrived in (20, 0)]
+    first, second = (Backlog(CATALOG, 10.0).more_rps(20.0, one) for one in each_quarter)
+    assert first == second
+
+
 def test_a_backlog_asks_for_more_once_and_forgets_it_when_it_is_gone() -> None:
     backlog = Backlog(CATALOG, 2.0)
     wished = running_of("small")
