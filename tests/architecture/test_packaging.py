@@ -36,3 +36,10 @@ def test_the_wheel_holds_every_module_and_data_file_of_the_checkout(tmp_path: Pa
     }
     expected |= {f"ttamer/{path.name}" for path in (source / "ttamer").iterdir() if path.is_file()}
     assert inside == expected
+
+
+def test_no_merge_was_left_half_done() -> None:
+    marks = ("<" * 7 + " ", ">" * 7 + " ")
+    texts = [path for pattern in ("*.md", "docs/*.md", "*.toml", "*.txt", "Makefile") for path in ROOT.glob(pattern)]
+    assert len(texts) > 10
+    assert [path.name for path in texts if any(line.startswith(marks) for line in path.read_text().splitlines())] == []
