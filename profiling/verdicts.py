@@ -23,8 +23,8 @@ PRESSURE_SHARE = 0.5  # of the time, in which some task waited for a CPU: the ma
 STEAL_SHARE = 0.05  # the hypervisor's part of the cores' time
 BUSY_SHARE = 0.95  # process CPU time over wall time and cores: below it some core waited
 PREEMPTIONS_PER_S = 100.0  # up to about 80 per second were seen in samples that lost no time
-ERROR = 0.03  # the most that a median may be wrong, where the budget does not say
-TAIL_ERROR = 0.05  # the most that the planned quantile may be wrong where the samples bound it
+ERROR = 0.021  # the most that a median may be wrong, where the budget does not say: two runs then agree within 3 %
+TAIL_ERROR = 0.035  # the same of the planned quantile where the samples bound it: two runs then agree within 5 %
 DRIFT = 0.5  # of the machine's speed beside one point, between the slowest and fastest tenth: too much to divide out
 BLOCKS = 4  # parts of a process's samples in time, whose medians differ by what drift is left
 MODES_APART = 5.0  # Ashman's D of the two halves: 2.7 for a normal distribution, 3.5 for an even one
@@ -60,8 +60,8 @@ def evidence_of_samples(samples: Samples, reference_s: Sequence[float], quantile
 
     error: of the median, relative: the largest of half_width (its distribution-free 95 % interval), block_error (its
     95 % interval by the medians of successive blocks, which sees drift that was not divided out) and process_spread
-    (two standard errors by the processes' medians). tail_error: two standard errors of the
-    quantile, relative, where there are samples enough to bound it. drift: between slow and fast tenths of the reference
+    (two standard errors by the processes' medians). tail_error: two standard errors of the quantile, relative, by its
+    rank or by the processes' quantiles, where there are samples enough to bound it. drift: between slow and fast tenths of the reference
     kernel beside the samples. modes_apart, mode_gap, mode_share: of the two halves that split the samples best.
     """
     seconds = np.array(samples.seconds)
@@ -78,7 +78,8 @@ def evidence_of_samples(samples: Samples, reference_s: Sequence[float], quantile
     }
     found["error"] = max(found["half_width"], found["block_error"], found["process_spread"])
     if len(samples) >= found["samples_needed"]:
-        found["tail_error"] = _tail_error(seconds, quantile)
+        tails_s = [float(np.quantile(some, quantile, method="inverted_cdf")) for some in samples.by_process()]
+        found["tail_error"] = max(_tail_error(seconds, quantile), _process_spread(tails_s))
     found |= _modes(seconds)
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
@@ -142,11 +143,11 @@ def _block_error(samples: Samples) -> float:
     return (high_s - low_s) / (high_s + low_s)
 
 
-def _process_spread(medians_s: Sequence[float]) -> float:
-    """Two standard errors of the mean of the processes' medians, relative: of two processes their difference."""
-    if len(medians_s) < 2:
+def _process_spread(found_s: Sequence[float]) -> float:
+    """Two standard errors of the mean of what the processes found, relative: of two processes their difference."""
+    if len(found_s) < 2:
         return 0.0
-    return 2 * float(np.std(medians_s, ddof=1)) / math.sqrt(len(medians_s)) / float(np.mean(medians_s))
+    return 2 * float(np.std(found_s, ddof=1)) / math.sqrt(len(found_s)) / float(np.mean(found_s))
 
 
 def _tail_error(seconds: Floats, quantile: float) -> float:

@@ -140,6 +140,14 @@ def test_the_planned_quantile_has_an_error_as_soon_as_the_samples_bound_it() -> 
     assert "tail_error" in evidence_of(spread(40, 0.02), quantile=0.9)
 
 
+def test_processes_whose_tails_disagree_leave_the_planned_quantile_unknown() -> None:
+    calm, disturbed = spread(300, 0.02), spread(300, 0.02, seed=2)
+    disturbed[::20] = [1.3] * 15
+    alike = evidence_of([*calm, *disturbed], counts=(300, 300))
+    assert alike["error"] < alike["tail_error"]
+    assert alike["tail_error"] > TAIL_ERROR
+
+
 def test_the_drift_of_the_machine_is_between_its_slow_and_fast_tenths() -> None:
     reference_s = np.linspace(0.010, 0.020, 101).tolist()
     evidence = evidence_of_samples(Samples([1.0] * 101), reference_s, 0.99)
