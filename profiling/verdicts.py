@@ -61,8 +61,9 @@ def evidence_of_samples(samples: Samples, reference_s: Sequence[float], quantile
     error: of the median, relative: the largest of half_width (its distribution-free 95 % interval), block_error (its
     95 % interval by the medians of successive blocks, which sees drift that was not divided out) and process_spread
     (two standard errors by the processes' medians). tail_error: two standard errors of the quantile, relative, by its
-    rank or by the processes' quantiles, where there are samples enough to bound it. drift: between slow and fast tenths of the reference
-    kernel beside the samples. modes_apart, mode_gap, mode_share: of the two halves that split the samples best.
+    rank or by the processes' quantiles, where there are samples enough to bound it. drift: between slow and fast
+    tenths of the reference kernel beside the samples. modes_apart, mode_gap, mode_share: of the two halves that split
+    the samples best.
     """
     seconds = np.array(samples.seconds)
     found = {
