@@ -118,7 +118,7 @@ def _print(
     )  # fmt: skip
     render.table(columns, rows, title=title, spare=("decides each", "expects by", "cores"))
     for refusal in refusals:
-        print(f"{kinds[refusal.controller].title} finds no plan to begin with: {refusal.reason}")
+        print(f"{kinds[refusal.controller].title} has no plan: {refusal.reason}")
     static = [kinds[one.controller].title for one in trials if one.controller == "static"]
     if static:
         print("static is provisioned for the highest second of this very trace, which nobody knows beforehand")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ttamer.planning.adaptation.controllers.protocol import Kind, Rule, Setup
 from ttamer.planning.adaptation.predictors.protocol import Predictor, forecast_rps
+from ttamer.planning.conflict import duration, rate
 from ttamer.planning.simulation.adaptive import Configuration, Observation, Setting
 from ttamer.profiles.errors import InfeasibleError, InputError
 from ttamer.profiles.records import Floats, Ints
@@ -109,7 +110,7 @@ def first_configuration(controller: Adapting, load_rps: float, slo_s: float) -> 
     found = controller.rule(load_rps, nothing_seen(controller.interval_s))
     if not found:
         raise InfeasibleError(
-            f"nothing serves {load_rps:.3g} rps within {slo_s:g} s to begin with",
+            f"nothing serves {rate(load_rps)} within {duration(slo_s)} to begin with",
             remedy="raise the SLO, allow more cores or replicas, or scale the trace down",
         )
     return renamed(found)

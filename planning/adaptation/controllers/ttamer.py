@@ -19,7 +19,7 @@ from ttamer.planning.valuation import weighing_of
 INTERVAL_S = 2.0
 CARELESS, CAREFUL = 0.5, 0.9  # levels of forecasts where a queue forgives all that changes take, and where nothing
 LONGEST_S, SHORTEST_S = 60.0, 2.0  # of patience
-REMEMBERED_S = 60.0  # of what the network took
+REMEMBERED_S = 20.0  # of what the network took
 DWELL_S = 120.0  # for which a choice of models is thought to last
 ENOUGH = 0.8  # of what is being loaded, busy all the time, carries the load until it is there
 LEAST_RPS = 0.1  # planned for where nothing comes
@@ -111,7 +111,7 @@ def _loaded(one: Setting, in_place: bool) -> tuple[object, ...]:
 
 @dataclass(slots=True)
 class Network:
-    """What the network leaves of the SLO: the least of the last minute, for it comes back faster than plans change."""
+    """What the network leaves of the SLO: the least of the last seconds, for it comes back faster than plans change."""
 
     slo_s: float
     least: deque[tuple[float, float]] = field(default_factory=deque)  # moments and what was left, both ascending
