@@ -292,6 +292,6 @@ def test_changes_cost_what_they_load() -> None:
 
 def test_nothing_to_begin_with_is_said_to_be_infeasible() -> None:
     catalog = Catalog.of(service_of(slo_s=0.001), profile_of_three())
-    with pytest.raises(InfeasibleError, match=r"nothing serves 20 rps within 0\.001 s"):
+    with pytest.raises(InfeasibleError, match="nothing serves 20rps within 1ms"):
         trial("ipa", CONTROLLERS["ipa"], scene_of([20] * 20, catalog), Setup(catalog=catalog))
     assert SLO_S == 0.5
