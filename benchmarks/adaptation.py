@@ -172,15 +172,15 @@ def print_sponge(_with_networks: bool) -> None:
             ),
             "static 16": show("static 16", sixteen_cores(), scene, setup),
         }
-        ours = [show("ttamer", CONTROLLERS["ttamer"], scene, setup, interval_s=1.0)]
+        ours = [show("ttamer", CONTROLLERS["ttamer"], scene, setup)]
         settings: dict[str, dict[str, object]] = {
             f"ttamer, headroom {100 * headroom:g} %": {"headroom": headroom} for headroom in (0.35, 0.5, 0.7, 0.76, 0.8)
         }
-        settings["ttamer, 30 %, at most 5"] = {"headroom": 0.3, "limits": Limits(cores=5)}
+        settings["ttamer, 36 %, at most 5"] = {"headroom": 0.36, "limits": Limits(cores=5)}
         settings[f"ttamer, at most {FEW_CORES} cores"] = {"limits": Limits(cores=FEW_CORES)}
         for label, changes in settings.items():
             own, own_setup = sponge_scene(SHARED, sent, routing, **changes)
-            ours.append(show(label, CONTROLLERS["ttamer"], own, own_setup, interval_s=1.0))
+            ours.append(show(label, CONTROLLERS["ttamer"], own, own_setup))
         beaten(done, ours)
 
 
