@@ -1,7 +1,7 @@
 """What a service demands, one thing at a time, and which of it cannot hold together."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ttamer.profiles.service import Limits, Service
@@ -88,18 +88,19 @@ def _demands_of_stages(service: Service) -> Iterator[Demand]:
 
 
 def irreducible(
-    service: Service, demanded: Iterable[Demand], is_feasible: Callable[[Service], bool]
+    service: Service, is_feasible: Callable[[Service], bool], *, exchanged: Collection[str] = ()
 ) -> tuple[Demand, ...]:
-    """Of what the service demands, that which cannot hold together though without any one of it the rest could.
+    """Demands that cannot hold together though any one of them could be dropped to make room for the others.
 
     The service itself must be infeasible. By deletion: whatever can be dropped while it stays so, is.
+    exchanged: names of demands without which other things are lost, so that they are dropped only if that helps.
     """
     kept: list[Demand] = []
-    for demand in demanded:
+    for demand in demands(service):
         eased = demand.without(service)
         if is_feasible(eased):
             kept.append(demand)
-        else:
+        elif demand.name not in exchanged:
             service = eased
     return tuple(kept)
 

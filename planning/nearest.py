@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ttamer.planning.candidates import Server
-from ttamer.planning.conflict import Demand, count, demands, duration, irreducible, listed, rate
+from ttamer.planning.conflict import Demand, count, duration, irreducible, listed, rate
 from ttamer.planning.easing import easings
 from ttamer.planning.feasibility import Feasibility
 from ttamer.profiles.errors import InfeasibleError
@@ -37,11 +37,9 @@ def infeasible(service: Service, feasibility: Feasibility) -> InfeasibleError:
 
 
 def _conflict(service: Service, feasibility: Feasibility) -> tuple[Demand, ...]:
-    """Demands that cannot hold together. One model a stage is no demand where sharing a load takes batches away."""
-    some = demands(service)
-    if not all(server.is_offered(mix=True) for server in feasibility.servers(service)):
-        some = (one for one in some if one.name != "mix" or feasibility.is_feasible(one.without(service)))
-    return irreducible(service, some, feasibility.is_feasible)
+    """Demands that cannot hold together. Published models lose their batches where they may share a load."""
+    loses_batches = any(not server.is_offered(mix=True) for server in feasibility.servers(service))
+    return irreducible(service, feasibility.is_feasible, exchanged=["mix"] if loses_batches else [])
 
 
 def nearest(service: Service, conflict: Sequence[Demand], feasibility: Feasibility) -> Iterator[Way]:

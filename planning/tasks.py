@@ -22,7 +22,7 @@ from ttamer.planning.problem import Problem, Solution, SolveLimits
 from ttamer.planning.second_opinion import second_opinion
 from ttamer.profiles.records import Floats
 
-QUICK = Effort(most_grown=100_000)  # by count and not by time, so that the same problem gives the same program
+QUICK = Effort(most_grown=100_000)  # by count, so that short of the time limit a problem always gives the same program
 MOST_OPTIONS = 3_000
 SAME = 1e-9  # relative, of objectives
 
