@@ -75,10 +75,12 @@ def run(task: Task, profile: "Profile", format: Format) -> None:
     from ttamer.profiles.errors import BrokenPromiseError
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.provenance import capture, sha256_of
-    from ttamer.profiles.registry import lookup
+    from ttamer.profiles.registry import unknown_name
 
     plan = Plan.read(task.plan)
-    kind = lookup(CONTROLLERS, task.controller, "controller")
+    if task.controller not in CONTROLLERS:
+        raise unknown_name("controller", task.controller, CONTROLLERS, also=", or apparate, which tunes exits")
+    kind = CONTROLLERS[task.controller]
     choices = choices_of(task.habits)
     scene = make_scene(plan, profile, task.conditions, task.habits, requests=task.requests, seed=task.seed)
     setup = Setup(catalog=scene.catalog, peak_rps=peak_rps(scene), load_s=scene.delays.load_s)

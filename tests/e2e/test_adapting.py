@@ -111,6 +111,7 @@ def test_the_load_before_a_window_is_learned_from(folder: Path) -> None:
     [
         (("simulate", "plan.yaml", "--predictor", "ewma"), "--predictor without --adapt"),
         (("simulate", "plan.yaml", "--adapt", "ipaa"), "unknown controller 'ipaa'"),
+        (("simulate", "plan.yaml", "--adapt", "ours"), "vpa, or apparate, which tunes exits"),
         (("simulate", "plan.yaml", "--adapt", "ipa", "--past", "0s-10s"), "a past without a trace"),
         (("simulate", "plan.yaml", "--adapt", "ipa", "--predictor", "ar12"), "too few to learn from"),
         (("simulate", "plan.yaml", "--adapt", "ipa", "--predictor", "oracle"), "unknown predictor 'oracle'"),
