@@ -39,6 +39,7 @@ VISION, TEXT = "vision/cifar10.parquet", "text/sst2.parquet"
 CIFAR = ("--head", "pool4", "--target", "soft-teacher")
 SST2 = ("--target", "soft-teacher", "--tokens", "64")
 MINILM = "minilm_l6_sst2"
+ALL_VERDICTS = "ok,noisy,contended,throttled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,10 @@ def fitted(one: RealSet, real: Path) -> Profile:
 
 
 def prepared(one: RealSet, real: Path, *, remeasure: bool) -> Profile:
-    """The profile with the set's models fitted and measured on one core."""
+    """The profile with the set's models fitted, and measured on one core, again if so asked."""
     known, members = fitted(one, real), one.model.split(":")
-    folder = str(known.require_folder())
-    missing = [member for member in members if not known.settings_of(member)]
-    if missing:
-        ttamer("profile", *missing, "--cores", "1", "-p", folder)
-    if remeasure:
-        ttamer("profile", *members, "--remeasure", "contended,noisy", "-p", folder)
+    again = ("--remeasure", ALL_VERDICTS) if remeasure else ()
+    ttamer("profile", *members, "--cores", "1", *again, "-p", str(known.require_folder()))
     return read_profile(known.require_folder())
 
 
@@ -147,7 +144,7 @@ def main() -> None:
     parser.add_argument("real", type=Path, help="the folder real/ of the shared data")
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}; default: all")
     parser.add_argument("--samples", type=int, default=512, help="test samples that run")
-    parser.add_argument("--remeasure", action="store_true", help="measure disturbed points of the profiles again")
+    parser.add_argument("--remeasure", action="store_true", help="measure the profiles again, right before the trials")
     given = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     print(f"load average {os.getloadavg()[0]:.1f} before; one core; {given.samples} test samples by wall clock")

@@ -18,10 +18,12 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ttamer.cli import render
+from ttamer.profiles.intervals import quantile_interval
 from ttamer.profiles.profile import LatencyPoint, PointKey, Profile
 from ttamer.profiles.shelf import read_profile
 from ttamer.profiling.child import child_environment
@@ -133,29 +135,34 @@ def print_busy(profile: Profile) -> None:
 
 
 def print_peers(turns: int, calls: int) -> None:
-    """Other tools on the same points in the same minutes; differences are medians over turns."""
-    rows, apart = [], []
+    """Other tools on the same points in the same minutes; differences are medians over turns with their intervals."""
+    rows, apart = [], list[list[Difference | None]]()
     for model in MODELS:
         for cores in cores_here():
             for batch in BATCHES:
                 found = by_peers(model, cores, batch, turns, calls)
                 told = found["turns"]
                 apart.append([_beside(told, *one) for one in COMPARED])
-                cells = ["not installed" if one is None else f"{100 * one:+.1f} %" for one in apart[-1]]
+                cells = ["not installed" if one is None else str(one) for one in apart[-1]]
                 ours_s = [render.seconds(_middle(told["ttamer"], what)) for what in ("median_s", "p90_s")]
                 machine = "contended" if found["contended"] else "ok"
                 rows.append((model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], machine))
-    medians, p90s = (max(abs(one[place] or 0.0) for one in apart for place in places) for places in ((0, 1), (3,)))
     columns = (
         "model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop", "p90", "plain loop p90",
         "LoadGen p90", "machine",
     )  # fmt: skip
     print()
-    render.table(columns, rows, title=f"Other tools beside ttamer, {turns} turns of {calls} calls each")
-    print(
-        f"medians within {_percent(medians)} (demanded: {100 * MEDIANS:.0f} %), LoadGen's p90 within "
-        f"{_percent(p90s)} (demanded: {100 * P90S:.0f} %)"
+    render.table(
+        columns, rows, title=f"Other tools beside ttamer, {turns} turns of {calls} calls each (95 % intervals)"
     )
+    for what, places, demanded in (("medians", (0, 1), MEDIANS), ("LoadGen's p90", (3,), P90S)):
+        known = [found for one in apart for place in places if (found := one[place]) is not None]
+        if not known:
+            continue
+        print(
+            f"{what} within {_percent(max(abs(one.middle) for one in known))} as seen and "
+            f"{_percent(max(one.certain for one in known))} beyond their intervals (demanded: {100 * demanded:.0f} %)"
+        )
 
 
 def by_peers(model: str, cores: int, batch: int, turns: int, calls: int) -> dict[str, Any]:
@@ -225,13 +232,29 @@ def _relative(one: float, other: float) -> float:
     return abs(one - other) / min(one, other)
 
 
-def _beside(told: dict[str, list[dict[str, float]]], name: str, what: str) -> float | None:
-    """How much more another tool found, relative: the median over turns."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How much more another tool found, relative: the median over turns, and its 95 % interval."""
+
+    middle: float
+    low: float
+    high: float
+
+    @property
+    def certain(self) -> float:
+        """The least difference that the interval allows; 0 where it holds none at all."""
+        return max(self.low, -self.high, 0.0)
+
+    def __str__(self) -> str:
+        return f"{100 * self.middle:+.1f} % ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+
+
+def _beside(told: dict[str, list[dict[str, float]]], name: str, what: str) -> Difference | None:
+    """Another tool beside ttamer, turn by turn; None if it was not there."""
     if name not in told:
         return None
-    return statistics.median(
-        theirs[what] / ours[what] - 1 for theirs, ours in zip(told[name], told["ttamer"], strict=True)
-    )
+    more = [theirs[what] / ours[what] - 1 for theirs, ours in zip(told[name], told["ttamer"], strict=True)]
+    return Difference(statistics.median(more), *quantile_interval(more, 0.5))
 
 
 def _middle(turns: Sequence[dict[str, float]], what: str) -> float:

@@ -15,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from ttamer.profiling.worker import bind, check_binding
@@ -112,32 +114,40 @@ def by_loop(call: Call, calls: int) -> dict[str, float]:
 
 
 def by_loadgen(call: Call, calls: int) -> dict[str, float]:
-    """By MLPerf LoadGen's SingleStream scenario: one query after the other, its own clock and its own quantile."""
-    import torch
+    """By MLPerf LoadGen's SingleStream scenario: one query after the other, its own clock and its own quantile.
 
+    It asks from a thread of its own. The model runs in this one, as for the other tools: a thread that asked torch
+    for several cores for the first time would start a second pool of workers, which compete with those of the first.
+    """
     loadgen: Any = importlib.import_module("mlperf_loadgen")
-
-    def answer(queries: Any) -> None:
-        with torch.inference_mode():  # which belongs to a thread, and LoadGen has its own
-            call()
-        loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(query.id, 0, 0) for query in queries])
-
-    call()
+    asked: SimpleQueue[Any] = SimpleQueue()
     settings = loadgen.TestSettings()
     settings.scenario, settings.mode = loadgen.TestScenario.SingleStream, loadgen.TestMode.PerformanceOnly
     settings.min_query_count, settings.max_query_count, settings.min_duration_ms = calls, calls, 0
-    sut = loadgen.ConstructSUT(answer, lambda: None)
-    library = loadgen.ConstructQSL(1, 1, lambda samples: None, lambda samples: None)
     with tempfile.TemporaryDirectory() as folder:
         logs = loadgen.LogSettings()
         logs.log_output.outdir = folder
         logs.enable_trace = False
-        loadgen.StartTestWithLogSettings(sut, library, settings, logs)
+        asking = Thread(target=ask, args=(loadgen, settings, logs, asked))
+        call()
+        asking.start()
+        while (queries := asked.get()) is not None:
+            call()
+            loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(query.id, 0, 0) for query in queries])
+        asking.join()
         told = (Path(folder) / "mlperf_log_detail.txt").read_text().splitlines()
-    loadgen.DestroyQSL(library)
-    loadgen.DestroySUT(sut)
     lines = [json.loads(line.removeprefix(":::MLLOG ")) for line in told if P90_KEY in line]
     return {"p90_s": float(lines[-1]["value"]) / 1e9}
+
+
+def ask(loadgen: Any, settings: Any, logs: Any, asked: SimpleQueue[Any]) -> None:
+    """Let LoadGen put its queries into a queue; None when it has asked them all."""
+    sut = loadgen.ConstructSUT(asked.put, lambda: None)
+    library = loadgen.ConstructQSL(1, 1, lambda samples: None, lambda samples: None)
+    loadgen.StartTestWithLogSettings(sut, library, settings, logs)
+    loadgen.DestroyQSL(library)
+    loadgen.DestroySUT(sut)
+    asked.put(None)
 
 
 def summed_up(seconds: Sequence[float]) -> dict[str, float]:
