@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from os.path import commonprefix
 from typing import TypeVar
 
 from ttamer.profiles.errors import InputError
@@ -15,8 +16,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str = "",
     where: follows the name, as in ` for 'resnet20'`; also: what else may be given, as in `, or a path`.
     """
     names = sorted(known)
-    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    meant = f"did you mean {close[0]!r}? " if close else ""
+    close = get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    nearest = max(close, key=lambda one: len(commonprefix([one, name.lower()])), default=None)  # noqa: RUF071 - names, no paths
+    meant = f"did you mean {nearest!r}? " if nearest else ""
     return InputError(f"unknown {kind} {name!r}{where}", remedy=f"{meant}known: {', '.join(names)}{also}")
 
 
