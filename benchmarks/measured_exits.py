@@ -10,7 +10,7 @@ predicted one, at batch 1 and 8; whole: the same of the whole model, which no ex
 
 Fits and profiles are kept in build/bench/measured and made where they are missing.
 
-Run: python -m benchmarks.measured_exits ../shared/data/real [SET ...] [--samples N] [--remeasure]
+Run: python -m benchmarks.measured_exits ../shared/data/real [SET ...] [--samples N] [--caution ERRORS] [--remeasure]
 """
 
 import argparse
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.records import best_baseline, between, share
+from ttamer.exits.careful_choice import CAUTION
 from ttamer.exits.comparison_document import Row
 from ttamer.exits.record_comparison import CHOSEN, compare_policies
 from ttamer.exits.record_sources import JUDGING
@@ -105,7 +106,9 @@ def report(name: str, one: RealSet, real: Path, given: argparse.Namespace) -> No
     """Print the rows of a set: the choice, and the best baseline."""
     profile = prepared(one, real, remeasure=given.remeasure)
     splits = {split: read_records(profile, one.model, split) for split in JUDGING}
-    compared = compare_policies(splits, measured_costs(profile, one.model, "cpu"), max_drop=MAX_DROP)
+    compared = compare_policies(
+        splits, measured_costs(profile, one.model, "cpu"), max_drop=MAX_DROP, caution=given.caution
+    )
     oracle = compared.row("oracle-first-correct").found
     for place, policy in enumerate((CHOSEN, best_baseline([compared], MAX_DROP))):
         row = compared.row(policy)
@@ -144,10 +147,14 @@ def main() -> None:
     parser.add_argument("real", type=Path, help="the folder real/ of the shared data")
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(SETS)}; default: all")
     parser.add_argument("--samples", type=int, default=512, help="test samples that run")
+    parser.add_argument("--caution", type=float, default=CAUTION, help="standard errors added to every loss")
     parser.add_argument("--remeasure", action="store_true", help="measure the profiles again, right before the trials")
     given = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
-    print(f"load average {os.getloadavg()[0]:.1f} before; one core; {given.samples} test samples by wall clock")
+    print(
+        f"load average {os.getloadavg()[0]:.1f} before; one core; {given.samples} test samples by wall clock;"
+        f" {given.caution:g} standard errors of caution"
+    )
     print(
         f"{'set':10}{'policy':42}{'predicted':>10}{'measured':>10}  {'loses':22}{'rps':>6}{'off 1':>8}{'off 8':>7}{'whole 1':>9}{'whole 8':>9}"
         f"{'same':>11}{'oracle':>8}  verdicts"
