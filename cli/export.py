@@ -30,7 +30,7 @@ def run(
     files = exporter(placed(given, profile_of(given, plan), out / plan.name), capture(inputs=[plan]))
     refuse_overwriting(plan, *(out / name for name, _ in files))
     for name, content in files:
-        path = out / name
-        write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        print(path)
+        write_atomically(out / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+    for name, _ in files:
+        print(out / name)
     render.say(f"wrote {render.count(len(files), 'file')} for {to}")

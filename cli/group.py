@@ -1,8 +1,11 @@
 """Groups of commands: the root, where failures become exit codes, and `profile`, which also measures by itself."""
 
+import errno
 import inspect
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import typer
@@ -26,7 +29,9 @@ class Commands(TyperGroup):
         """Run the command; turn a TtamerError, or what was typed wrongly, into its message and exit code."""
         failure: TtamerError
         try:
-            return super().invoke(ctx)
+            with _printed():
+                super().invoke(ctx)
+            return None
         except TtamerError as error:
             failure = error
         except UsageError as error:
@@ -39,9 +44,29 @@ class Commands(TyperGroup):
         raise typer.Exit(failure.exit_code)
 
 
+@contextmanager
+def _printed() -> Iterator[None]:
+    """All that is printed reaches stdout before the command ends; a closed pipe downstream is no error.
+
+    Raises InputError if the disk beneath stdout is full: what the command writes to files is complete by then.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the very end
+        if error.errno == errno.ENOSPC:
+            raise InputError("stdout cannot be written: no space left", remedy="free some space there") from None
+
+
 def _mistyped(error: Any) -> TtamerError:
     """What typer says of a wrong option or argument, and where the right ones are listed."""
     message = error.format_message().replace("Value error, ", "").rstrip(".")
+    if isinstance(error.__cause__, ValueError) and hasattr(error.__cause__, "errors"):  # pydantic's, with what it saw
+        seen = error.__cause__.errors()[0]["input"]
+        message = message.replace(": Input should", f" {str(seen)!r}: must").partition(", unable to parse")[0]
     path = error.ctx.command_path if error.ctx else "ttamer"
     return InputError(message[:1].lower() + message[1:], remedy=f"see: {path.rstrip()} --help")
 

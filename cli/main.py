@@ -5,6 +5,7 @@ Heavy rooms are imported inside the commands, so that `--help` is instant.
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,8 +72,8 @@ for command in (fit, plan, simulate, export, explain, compare, frontier, drift, 
 
 
 def main() -> None:
-    """Run the command line; a closed pipe downstream is no error."""
-    try:
-        app(prog_name="ttamer")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Run the command line; where stdout or stderr is closed, what would be printed goes nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 open until the process ends
+    app(prog_name="ttamer")

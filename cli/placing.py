@@ -32,6 +32,19 @@ def refuse_overwriting(plan: Path, *files: Path) -> None:
             raise InputError(f"this would overwrite the plan {plan}", remedy="give another --out")
 
 
+def refuse_unfit(out: Path, format: str, table: bool = False) -> None:
+    """Raise InputError if what is to be written cannot lie there, before any time is spent on it.
+
+    table: a Parquet table of the same name will lie beside it.
+    """
+    from ttamer.profiles.documents import spare
+    from ttamer.profiles.errors import InputError
+
+    if table and out.suffix == ".parquet":
+        raise InputError(f"{out} is where the plan's table would lie", remedy=f"give {out.with_suffix('.yaml')}")
+    spare(out, format)
+
+
 def _from(start: Path, folder: Path) -> str:
     """The folder as seen from another one, with slashes; absolute where no relative path leads there."""
     try:

@@ -11,7 +11,7 @@ from ttamer.cli.evidence import evidence_lines
 from ttamer.cli.group import panels
 from ttamer.cli.options import Format, FormatOption, ProfileName
 from ttamer.cli.pareto import ParetoAxis, sweep
-from ttamer.cli.placing import placed
+from ttamer.cli.placing import placed, refuse_unfit
 from ttamer.cli.plan_options import PANELS, Objective, RiskOf
 from ttamer.cli.schedule import schedule
 
@@ -181,6 +181,12 @@ def run(
         request_size=request_size, time_limit=time_limit, gap=gap,
     )  # fmt: skip
     asked = asked_for(service, options, measured)
+    if not (show_config or asked.trace or pareto):
+        refuse_unfit(out, "plan", table=True)
+    if not verify_by_simulation and (verify_arrivals, verify_clock) != ("poisson", "ideal"):
+        raise InputError(
+            "--verify-arrivals or --verify-clock without --verify-by-simulation", remedy="add --verify-by-simulation"
+        )
     if show_config:
         _show(asked, format)
     elif asked.trace:

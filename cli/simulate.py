@@ -13,7 +13,7 @@ from ttamer.cli.adaptation_options import IntervalOption, LevelOption, LoadTimeO
 from ttamer.cli.adapting import Adaptation
 from ttamer.cli.memory import available_bytes
 from ttamer.cli.options import Format, FormatOption, PlanPath, Seed
-from ttamer.cli.placing import profile_of, refuse_overwriting
+from ttamer.cli.placing import profile_of, refuse_overwriting, refuse_unfit
 from ttamer.cli.progress import Advance, progress
 from ttamer.cli.simulated import print_report, print_timeline
 
@@ -140,6 +140,7 @@ def run(
 
     given = Plan.read(plan)
     refuse_overwriting(plan, out)
+    refuse_unfit(out, "simulation")
     conditions = Conditions(
         arrivals=arrivals_of(arrivals, window),
         rate_scale=scale,

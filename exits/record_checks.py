@@ -7,7 +7,7 @@ import numpy as np
 
 from ttamer.exits.evaluate import refuse_overlap
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import ExitRecords, Ints
+from ttamer.profiles.records import ExitRecords, refuse_one_class
 
 
 def refuse_unusable(*splits: ExitRecords) -> None:
@@ -30,12 +30,3 @@ def refuse_one_exit(exits: int, what: str) -> None:
     """Raise InputError unless there are two exits or more."""
     if exits < 2:
         raise InputError(f"{what} have one exit: there is nothing to choose", remedy="record two exits or more")
-
-
-def refuse_one_class(label_N: Ints, what: str) -> None:
-    """Raise InputError if every label is the same."""
-    if (label_N == label_N[0]).all():
-        raise InputError(
-            f"{what} hold one class only, {int(label_N[0])}: any exit may be right by chance",
-            remedy="record samples of two classes or more",
-        )

@@ -18,6 +18,7 @@ from ttamer.exits.source import Reading
 from ttamer.exits.splits import GIVEN_NAMES
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.registry import unknown_name
+from ttamer.profiles.tables import checked_csv
 
 LABEL_NAMES = ("label", "labels", "target", "class", "category", "fine_label", "sentiment", "y")
 SPLIT_NAMES = ("split", "fold", "subset", "partition")
@@ -72,7 +73,7 @@ def read_csv(location: str, columns: Columns, root: Path) -> Reading:
         raise InputError(
             f"{path} cannot be read: {_first_line(error)}", remedy="give a CSV file with a header"
         ) from None
-    return _reading(table, path, columns, (path,))
+    return _reading(checked_csv(table, path), path, columns, (path,))
 
 
 def _parquet_files(folder: Path) -> list[Path]:

@@ -95,6 +95,10 @@ def _call(function: str, folder: str) -> tuple[nn.Module, Any]:
         sys.path.insert(0, folder)
     try:
         made = getattr(importlib.import_module(module_name), name)()
+    except SyntaxError as error:
+        raise InputError(
+            f"{error.filename}, line {error.lineno}: {error.msg}", remedy="correct it; Python cannot read it"
+        ) from error
     except (ImportError, AttributeError) as error:
         raise InputError(
             f"{function} cannot be called: {error}", remedy="run in the folder of the module, or install its package"

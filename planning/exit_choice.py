@@ -30,7 +30,7 @@ from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.intervals import wilson_interval
 from ttamer.profiles.plan import PolicySpec
 from ttamer.profiles.profile import Profile
-from ttamer.profiles.records import ExitRecords, Floats
+from ttamer.profiles.records import ExitRecords, Floats, refuse_one_class
 from ttamer.profiles.registry import unknown_name
 from ttamer.profiles.service import Stage
 from ttamer.profiles.shelf import records_path
@@ -73,6 +73,8 @@ def operating_points(
     if choice.dataset not in (None, validation.dataset):
         return _unrecorded(profile, model, choice, device, terms)
     refuse_overlap(calibration, validation)
+    for records in (calibration, validation):
+        refuse_one_class(records.label_N, f"the {records.split} records of {model!r}")
     costs = measured_costs(profile, model, device)
     fitted = fit_candidates(kinds, calibration, costs)
     evaluated = terms.admitted(fitted, calibration, validation, costs)

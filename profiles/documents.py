@@ -22,7 +22,9 @@ import yaml
 from ttamer.profiles.errors import DocumentError
 from ttamer.profiles.provenance import Provenance
 
+SOURCES = {"profile", "latency", "accuracy", "imported", "replicas", "exit-records", "plan", "plan-groups"}
 _METADATA_KEY = b"ttamer"
+_FIRST = "format: ttamer/"  # how a header begins
 CREATED = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -70,7 +72,8 @@ def to_yaml(content: Mapping[str, Any]) -> str:
 
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a header atomically."""
+    """Write a header atomically. Raises DocumentError as `spare` does."""
+    spare(path, str(content.get("format", "")).removeprefix("ttamer/"))
     write_text(path, to_yaml(content))
 
 
@@ -99,21 +102,35 @@ def read_created(path: Path) -> datetime:
 def load_yaml(path: Path) -> Any:
     """The content of any YAML file, by the safe loader. Raises DocumentError if there is none."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DocumentError(f"{path} does not exist", remedy="check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path} cannot be read: {error}", remedy="check the path") from None
+    except UnicodeDecodeError as error:
+        raise DocumentError(
+            f"{path} is no text in UTF-8: byte {error.object[error.start]:#04x} at {error.start}",
+            remedy="give a YAML file, saved as UTF-8",
+        ) from None
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be read: {_reason(error)}", remedy="check the path") from None
+    return _parsed(text, path)
+
+
+def _parsed(text: str | bytes, path: Path) -> Any:
+    """What YAML says, by the safe loader."""
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", None)
-        where = f" at line {line + 1}" if line is not None else ""
-        raise DocumentError(f"{path} is not valid YAML{where}", remedy="restore it or write it anew") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-45 looks like a date
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise DocumentError(
+            f"{path} is not valid YAML{where}: {problem}", remedy="restore it or write it anew"
+        ) from None
 
 
 def write_table(path: Path, table: pa.Table, header: Mapping[str, Any]) -> None:
-    """Write a Parquet table atomically with its header in the schema's metadata."""
+    """Write a Parquet table atomically, its header in the schema's metadata. Raises DocumentError as `spare` does."""
+    spare(path, str(header.get("format", "")).removeprefix("ttamer/"))
     metadata = {**(table.schema.metadata or {}), _METADATA_KEY: to_yaml(header).encode()}
     stamped = table.replace_schema_metadata(metadata)
     write_atomically(path, lambda file: pq.write_table(stamped, file, compression="zstd"))
@@ -149,7 +166,7 @@ def read_table(path: Path, format: str, version: int) -> tuple[pa.Table, dict[st
         reason = str(error).splitlines()[0]
         raise DocumentError(f"{path} is not a readable Parquet file: {reason}", remedy="write it anew") from None
     text = (table.schema.metadata or {}).get(_METADATA_KEY)
-    header = yaml.safe_load(text) if text else None
+    header = _parsed(text, path) if text else None
     return table, check_envelope(header, format, version, path)
 
 
@@ -158,6 +175,36 @@ def require_columns(table: pa.Table, columns: Mapping[str, Any], path: Path) -> 
     missing = sorted(set(columns) - set(table.column_names))
     if missing:
         raise DocumentError(f"{path} lacks the columns {', '.join(missing)}", remedy="write it anew")
+
+
+def spare(path: Path, format: str) -> None:
+    """Raise DocumentError if `path` is a folder, or holds what a document of this format must not replace.
+
+    Reports replace reports. What was measured, recorded or planned gives way to its own kind alone, and files that
+    ttamer did not write stay.
+    """
+    if path.is_dir():
+        raise DocumentError(f"{path} is a folder", remedy="give the path of a file")
+    found = _format_at(path)
+    if found is None or found == format or (found and not {found, format} & SOURCES):
+        return
+    kind = f"is a ttamer/{found} document" if found else "is no ttamer document"
+    raise DocumentError(
+        f"{path} {kind}, which a ttamer/{format} must not overwrite", remedy="give another path, or remove that file"
+    )
+
+
+def _format_at(path: Path) -> str | None:
+    """The format of the document in a file; empty for a file of other making, None where nothing would be lost."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(200)
+        if head.startswith(b"PAR1"):
+            head = (pq.read_schema(path).metadata or {}).get(_METADATA_KEY, b"?")
+    except (OSError, pa.ArrowException):
+        return None
+    first = head.partition(b"\n")[0].decode(errors="replace").strip()
+    return first.removeprefix(_FIRST) if first.startswith(_FIRST) else ("" if head else None)
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ttamer.profiles.documents import envelope, read_table, require_columns, write_table
-from ttamer.profiles.errors import InputError
+from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.provenance import Provenance
 
 FORMAT, VERSION = "exit-records", 1
@@ -40,7 +40,7 @@ class ExitRecords:
     sample_N identifies samples across splits (its place in the data source); confidence is the largest
     softmax probability after temperature, margin the distance to the second largest, entropy in nats; the last two are
     None in records that others wrote without them. starts: the first exit of each model, where several were joined.
-    Raises InputError on NaN, on arrays that disagree in shape, on one class and on repeated samples.
+    Raises InputError on NaN, on arrays that disagree in shape and on repeated samples.
     """
 
     model: str
@@ -142,10 +142,36 @@ class ExitRecords:
         """The records in a Parquet file. Raises DocumentError or InputError with the cause."""
         table, header = read_table(path, FORMAT, VERSION)
         require_columns(table, {name: kind for name, kind in COLUMNS.items() if name not in OPTIONAL}, path)
+        table = _typed(table, path)
         widths = {len(row) for row in table["prediction"].to_pylist()}
         if len(widths) != 1:
             raise InputError(f"{path}: rows answer {sorted(widths)} exits", remedy="record every exit of every sample")
         return cls(**_arrays(table, widths.pop()), **_identity(header))
+
+
+def refuse_one_class(label_N: Ints, what: str) -> None:
+    """Raise InputError if every label is the same."""
+    if (label_N == label_N[0]).all():
+        raise InputError(
+            f"{what} hold one class only, {int(label_N[0])}: any exit may be right by chance",
+            remedy="record samples of two classes or more",
+        )
+
+
+def _typed(table: pa.Table, path: Path) -> pa.Table:
+    """The columns of records in their types. Raises DocumentError on other ones, on empty cells and on no rows."""
+    if not table.num_rows:
+        raise DocumentError(f"{path} holds no samples", remedy="record them again")
+    schema = pa.schema({name: kind for name, kind in COLUMNS.items() if name in table.column_names})
+    for name in schema.names:
+        cells = table[name].combine_chunks()
+        if cells.null_count or (pa.types.is_list(cells.type) and cells.flatten().null_count):
+            raise DocumentError(f"{path}: column {name!r} has empty cells", remedy="record every exit of every sample")
+    try:
+        return table.select(schema.names).replace_schema_metadata().cast(schema)
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise DocumentError(f"{path} holds other values than records do: {reason}", remedy="write it anew") from None
 
 
 def _arrays(table: pa.Table, K: int) -> dict[str, Any]:

@@ -46,10 +46,12 @@ def _first_problem(error: ValidationError, document: type[BaseModel], path: Path
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     where = ".".join(str(step) for step in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = sorted(_all_keys(document))
-        close = get_close_matches(str(first["loc"][-1]), known, n=1)
+        key, known = str(first["loc"][-1]), _all_keys(document)
+        close = get_close_matches(key, sorted(known), n=1)
         known_here = f"known: {', '.join(document.model_fields)}" if len(first["loc"]) == 1 else ""
         remedy = f"did you mean {close[0]!r}?" if close else known_here
+        if key in known:
+            remedy = f"write it under {known[key]!r}" if known[key] else "write it at the top of the file"
         return DocumentError(f"{path}: unknown key {where!r}", remedy=remedy)
     if first["type"] == "missing":
         return DocumentError(f"{path}: {where!r} is missing", remedy="add it or write the document anew")
@@ -66,10 +68,11 @@ def _allowed(problem: ErrorDetails) -> str:
     return words[:1].lower() + words[1:]
 
 
-def _all_keys(document: type[BaseModel]) -> set[str]:
-    keys = set(document.model_fields)
-    for field in document.model_fields.values():
+def _all_keys(document: type[BaseModel], under: str = "") -> dict[str, str]:
+    """The keys of a document and of what it holds, each with the key that it stands under."""
+    keys = dict.fromkeys(document.model_fields, under)
+    for name, field in document.model_fields.items():
         for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
-                keys |= _all_keys(inner)
+                keys = _all_keys(inner, name) | keys
     return keys

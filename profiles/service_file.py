@@ -30,6 +30,7 @@ from ttamer.profiles.service_parts import (
 )
 from ttamer.profiles.units import parse_duration_s, parse_fraction, parse_rate_rps
 
+EXAMPLE = "`slo: 200ms` and `rate: 20rps`"
 AS_THEY_ARE = (
     "objective",
     "aggregation",
@@ -137,7 +138,9 @@ def read_service_content(path: Path) -> dict[str, Any]:
     """The plain content of a service file, to be completed by options. Raises DocumentError if it is no mapping."""
     content = load_yaml(path)
     if not isinstance(content, dict):
-        raise DocumentError(f"{path} is no service file", remedy="write `slo: 200ms` and `rate: 20rps` into it")
+        raise DocumentError(f"{path} is no service file", remedy=f"write {EXAMPLE} into it")
+    if str(content.get("format", "")).startswith("ttamer/"):
+        raise DocumentError(f"{path} is a {content['format']} document", remedy=f"give a service file: {EXAMPLE}")
     return {str(key): value for key, value in content.items()}
 
 

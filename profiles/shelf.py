@@ -173,6 +173,8 @@ def read_profile(folder: Path) -> Profile:
         remedy = f"run: ttamer profile --quick{profile_option(folder)}"
         if unfinished:
             remedy = "run the same ttamer profile command again"
+        elif folder.is_file():
+            remedy = f"a profile is a folder: give {folder.parent}"
         raise DocumentError(f"there is no profile in {folder}{unfinished}", remedy=remedy)
     header = read_yaml(folder / "profile.yaml", FORMAT, VERSION)
     latency = _latency(folder / "latency.parquet")

@@ -40,6 +40,20 @@ def at_least_zero(text: str) -> float:
     return found
 
 
+def checked_csv(table: pa.Table, path: Path) -> pa.Table:
+    """The table of a CSV file. Raises DocumentError on text that is not in UTF-8 and on a column given twice."""
+    try:
+        names = table.column_names
+    except UnicodeDecodeError:
+        raise DocumentError(f"the header of {path} is no text in UTF-8", remedy="save it as UTF-8 CSV") from None
+    for place, field in enumerate(table.schema):
+        if names.index(field.name) < place:
+            raise DocumentError(f"{path} has the column {field.name!r} twice", remedy="leave one out")
+        if pa.types.is_binary(field.type):
+            raise DocumentError(f"column {field.name!r} of {path} is no text in UTF-8", remedy="save it as UTF-8 CSV")
+    return table
+
+
 def _csv(path: Path, example: str) -> tuple[list[str], Rows]:
     try:
         lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True))

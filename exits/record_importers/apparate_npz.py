@@ -21,9 +21,10 @@ def read_apparate_npz(path: Path) -> Imported:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             conf_KN, acc_KN = np.asarray(arrays["conf"], dtype=np.float64), np.asarray(arrays["acc"]).astype(np.bool_)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = error.args[0] if isinstance(error, KeyError) else "it is no archive of plain arrays"
         raise InputError(
-            f"{path} cannot be read: {error}", remedy="write plain arrays: np.savez(file, conf=..., acc=...)"
+            f"{path} cannot be read: {reason}", remedy="write plain arrays: np.savez(file, conf=..., acc=...)"
         ) from None
     if conf_KN.ndim == acc_KN.ndim == 2 and len(conf_KN) == len(acc_KN) - 1:
         conf_KN = np.vstack([conf_KN, np.ones((1, conf_KN.shape[1]))])

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ttamer.exits.record_checks import refuse_one_class, refuse_one_exit
+from ttamer.exits.record_checks import refuse_one_exit
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import ExitRecords, Floats, Ints
+from ttamer.profiles.records import ExitRecords, Floats, Ints, refuse_one_class
 
 SPLIT_SHARES = {"calibration": 0.4, "validation": 0.3, "test": 0.3}
 

@@ -25,14 +25,24 @@ def read_long_csv(path: Path) -> Imported:
     samples, row = np.unique(sample, return_inverse=True)
     exits, place = np.unique(exit, return_inverse=True)
     N, K = len(samples), len(exits)
-    if len(sample) != N * K or len(np.unique(row * K + place)) != N * K:
+    cells, first, copies = np.unique(row * K + place, return_index=True, return_counts=True)
+    if len(cells) < len(sample):
+        twice = first[copies > 1].min()
+        raise InputError(
+            f"{path} has sample {columns['Sample_ID'][twice]} at exit {columns['Exit'][twice]} twice",
+            remedy="keep one of the rows",
+        )
+    if len(sample) != N * K:
         raise InputError(
             f"{path} has {len(sample)} rows for {N} samples and {K} exits", remedy="one row each is needed"
         )
     order = np.lexsort((place, row))
     label_NK = label[order].reshape(N, K)
     if (label_NK != label_NK[:, :1]).any():
-        raise InputError(f"{path} labels a sample in two ways")
+        two_ways = int(np.flatnonzero((label_NK != label_NK[:, :1]).any(axis=1))[0])
+        raise InputError(
+            f"{path} labels sample {samples[two_ways]} in two ways", remedy="give every exit of a sample the same label"
+        )
     imported = Imported(
         model=path.parent.name or path.stem,
         dataset=path.stem,

@@ -113,9 +113,10 @@ class Size:
     def check(self, stages: int, memory_bytes: int | None) -> None:
         """Raise InputError if so few tell nothing, or if so many cannot be held in memory."""
         if self.replications < 1 or self.requests < 2:
+            each = f"each of {self.replications} replications" if self.replications != 1 else "one run"
             raise InputError(
-                f"{self.requests} requests in each of {self.replications} replications are too few to observe anything",
-                remedy="give 50000 or more",
+                f"requests in {each}: {self.requests}, too few to observe anything",
+                remedy="give 50000 or more, or a longer trace",
             )
         self.check_memory(stages, memory_bytes)
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ttamer.profiles.errors import DocumentError, InputError
 from ttamer.profiles.records import Floats
+from ttamer.profiles.tables import checked_csv
 from ttamer.profiles.units import SECONDS_PER_UNIT, parse_duration_s
 
 TIMES = ("t_s", "time_s", "timestamp_s", "arrival_s", "second", "t", "time", "timestamp")
@@ -121,7 +122,8 @@ def read_trace(path: Path, series: str | None = None, window: str | None = None)
 def read_columns(path: Path) -> pa.Table:
     """The columns of a CSV or Parquet file. Raises DocumentError if it cannot be read, InputError if it is empty."""
     try:
-        table = pq.read_table(path) if path.suffix.lower() in (".parquet", ".pq") else pa_csv.read_csv(path)
+        is_parquet = path.suffix.lower() in (".parquet", ".pq")
+        table = pq.read_table(path) if is_parquet else checked_csv(pa_csv.read_csv(path), path)
     except FileNotFoundError:
         raise DocumentError(f"{path} does not exist", remedy="check the path") from None
     except (OSError, pa.ArrowException) as error:
@@ -135,7 +137,10 @@ def read_columns(path: Path) -> pa.Table:
 def one_series(table: pa.Table, series: str | None, path: Path) -> tuple[pa.Table, str]:
     """The rows of one series, and its name. Raises InputError if it is not there, or if none of several was named."""
     texts = [
-        field.name for field in table.schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        field.name
+        for field in table.schema
+        if (pa.types.is_string(field.type) or pa.types.is_large_string(field.type))
+        and field.name not in (*TIMES, *RATES)
     ]
     names = {text: pc.unique(table[text]).drop_null().to_pylist() for text in texts}
     several = [text for text in texts if len(names[text]) > 1]
@@ -155,9 +160,11 @@ def numbers(table: pa.Table, column: str, path: Path) -> Floats:
     """A column as numbers. Raises DocumentError if it holds none, InputError on empty or infinite cells."""
     try:
         values = np.asarray(table[column].cast(pa.float64()).to_numpy(), dtype=np.float64)
-    except pa.ArrowException:
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
         raise DocumentError(
-            f"column {column!r} of {path} holds no numbers", remedy="give seconds or requests/s"
+            f"column {column!r} of {path} does not hold numbers: {reason}",
+            remedy="give seconds or requests/s",
         ) from None
     if not np.isfinite(values).all():
         raise InputError(f"column {column!r} of {path} has empty or infinite cells", remedy="fill or remove those rows")

@@ -95,6 +95,20 @@ def nan_confidence() -> None:
     pq.write_table(table.set_column(table.schema.get_field_index("confidence"), "confidence", column), path)
 
 
+def records_column(
+    name: str, change: Callable[[list[object]], list[object]], kind: pa.DataType | None = None
+) -> Callable[[], None]:
+    """Change a column of the calibration records, and its type if one is given."""
+
+    def spoil() -> None:
+        path = records_path(LOCAL, "resnet20", "calibration")
+        table = pq.read_table(path)
+        column = pa.array(change(table[name].to_pylist()), type=kind or table.schema.field(name).type)
+        pq.write_table(table.set_column(table.schema.get_field_index(name), name, column), path)
+
+    return spoil
+
+
 def measured_again() -> None:
     """The profile with other timings, as after deleting and measuring it again."""
     profile = read_profile(LOCAL)

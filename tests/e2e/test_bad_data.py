@@ -150,6 +150,20 @@ DATA = [
         remedy="name one of its columns 'label'",
     ),
     Bad(
+        name="CSV in another encoding",
+        command=(*FIT_NEW, "--data", "words.csv"),
+        spoil=write(Path("words.csv"), "text,label\nschön,1\n".encode("latin-1")),
+        says="column 'text' of words.csv is no text in UTF-8",
+        remedy="save it as UTF-8 CSV",
+    ),
+    Bad(
+        name="CSV with a column twice",
+        command=(*FIT_NEW, "--data", "words.csv"),
+        spoil=write(Path("words.csv"), b"text,text,label\na,b,1\n"),
+        says="words.csv has the column 'text' twice",
+        remedy="leave one out",
+    ),
+    Bad(
         name="no label column in Parquet",
         command=(*FIT_NEW, "--data", "bare.parquet"),
         spoil=picture_table("bare.parquet"),

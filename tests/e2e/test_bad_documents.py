@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.e2e.bad_input import (
@@ -17,6 +18,7 @@ from tests.e2e.bad_input import (
     inside,
     measured_again,
     nan_confidence,
+    records_column,
     remove,
     write,
 )
@@ -57,7 +59,7 @@ DOCUMENTS = [
         name="a plan cut short",
         command=SIMULATE,
         spoil=write(PLAN_FILE, b"format: ttamer/plan\nversion: 1\nservice: {slo_s: 0.2,\n"),
-        says="plan.yaml is not valid YAML at line 4",
+        says="plan.yaml is not valid YAML at line 4: expected the node content, but found '<stream end>'",
         remedy="restore it or write it anew",
     ),
     Bad(
@@ -119,7 +121,7 @@ DOCUMENTS = [
         name="a profile cut short",
         command=PLAN,
         spoil=write(LOCAL / "profile.yaml", b"format: ttamer/profile\nversion: 1\nname: [local\n"),
-        says="profiles/local/profile.yaml is not valid YAML at line 4",
+        says="profiles/local/profile.yaml is not valid YAML at line 4: expected ',' or ']', but got '<stream end>'",
         remedy="restore it or write it anew",
     ),
     Bad(
@@ -156,6 +158,52 @@ DOCUMENTS = [
         spoil=nan_confidence,
         says="exit records of 'resnet20' (calibration): confidence_NK holds NaN or infinity",
         remedy="fit the heads again",
+    ),
+    Bad(
+        name="records without a label",
+        command=PLAN,
+        spoil=records_column("label", lambda values: [None, *values[1:]]),
+        says="profiles/local/records/resnet20.calibration.parquet: column 'label' has empty cells",
+        remedy="record every exit of every sample",
+    ),
+    Bad(
+        name="records whose labels are words",
+        command=PLAN,
+        spoil=records_column("label", lambda values: ["cat"] * len(values), pa.string()),
+        says="profiles/local/records/resnet20.calibration.parquet holds other values than records do: ",
+        remedy="write it anew",
+    ),
+    Bad(
+        name="records of one class",
+        command=PLAN,
+        spoil=records_column("label", lambda values: [3] * len(values)),
+        says="the calibration records of 'resnet20' hold one class only, 3: any exit may be right by chance",
+        remedy="record samples of two classes or more",
+    ),
+    Bad(
+        name="a plan as a service file",
+        command=("plan", "plan.yaml"),
+        says="plan.yaml is a ttamer/plan document",
+        remedy="give a service file: `slo: 200ms` and `rate: 20rps`",
+    ),
+    Bad(
+        name="a table as a service file",
+        command=("plan", "plan.parquet"),
+        says="plan.parquet is no text in UTF-8: byte ",
+        remedy="give a YAML file, saved as UTF-8",
+    ),
+    Bad(
+        name="a service file with a key in the wrong place",
+        command=("plan", "service.yaml"),
+        spoil=write(Path("service.yaml"), b"slo: 2s\nrate: 5rps\nmodels: [resnet20]\n"),
+        says="service.yaml: unknown key 'models'",
+        remedy="write it under 'stages'",
+    ),
+    Bad(
+        name="the file of a profile as a profile",
+        command=(*PLAN, "-p", "profiles/local/profile.yaml"),
+        says="there is no profile in profiles/local/profile.yaml",
+        remedy="a profile is a folder: give profiles/local",
     ),
     Bad(
         name="a plan for a profile that was measured again",

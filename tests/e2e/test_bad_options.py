@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.bad_input import Bad, check, contents
+from tests.e2e.bad_input import Bad, check, contents, write
 from tests.e2e.commands import PLAN, PROFILE, ttamer
 from ttamer.exits.catalog import known_names
 from ttamer.exits.policies import POLICIES
@@ -183,8 +183,40 @@ PLACES = [
     Bad(
         name="a plan over a folder",
         command=(*PLAN, "--out", "profiles"),
-        says="profiles cannot be written: Is a directory",
-        remedy="free some space, or choose another path",
+        says="profiles is a folder",
+        remedy="give the path of a file",
+    ),
+    Bad(
+        name="a plan where its table would lie",
+        command=(*PLAN, "--out", "other.parquet"),
+        says="other.parquet is where the plan's table would lie",
+        remedy="give other.yaml",
+    ),
+    Bad(
+        name="a plan over a profile",
+        command=(*PLAN, "--out", "profiles/local/profile.yaml"),
+        says="profiles/local/profile.yaml is a ttamer/profile document, which a ttamer/plan must not overwrite",
+        remedy="give another path, or remove that file",
+    ),
+    Bad(
+        name="a plan over its service file",
+        command=("plan", "service.yaml", "--out", "service.yaml"),
+        spoil=write(Path("service.yaml"), b"slo: 2s\nrate: 5rps\n"),
+        says="service.yaml is no ttamer document, which a ttamer/plan must not overwrite",
+        remedy="give another path, or remove that file",
+    ),
+    Bad(
+        name="a simulation over a profile",
+        command=(*SIMULATE, "--out", "profiles/local/profile.yaml"),
+        says="profiles/local/profile.yaml is a ttamer/profile document, which a ttamer/simulation must not overwrite",
+        remedy="give another path, or remove that file",
+    ),
+    Bad(
+        name="a frontier over measurements",
+        command=("frontier", "resnet20", "--out", "profiles/local/latency.parquet"),
+        says="profiles/local/latency.parquet is a ttamer/latency document, which a ttamer/policy-frontier must not "
+        "overwrite",
+        remedy="give another path, or remove that file",
     ),
     Bad(
         name="a profile beneath a file",
@@ -229,8 +261,13 @@ def test_is_refused_plainly_and_nothing_is_written(bad: Bad, here: Path) -> None
     [
         (("plan",), "Missing option '--slo'"),
         (("simulate",), "missing argument 'PLAN'"),
-        (("plan", "--slo", "1s", "--cores", "0"), "invalid value for '--cores'"),
-        (("simulate", "plan.yaml", "--requests", "1"), "invalid value for '--requests'"),
+        (
+            ("plan", "--slo", "1s", "--cores", "0"),
+            "invalid value for '--cores' '0': must be greater than or equal to 1",
+        ),
+        (("plan", "--slo", "1s", "--cores", "1.5"), "invalid value for '--cores' '1.5': must be a valid integer"),
+        (("simulate", "plan.yaml", "--requests", "1"), "invalid value for '--requests' '1': must be greater than"),
+        (("plan", "--slo", "1s", "--verify-clock", "triton"), "without --verify-by-simulation"),
         (("profile", "--sizes", "8"), "no such option: --sizes"),
         (("plann",), "no such command 'plann'"),
     ],

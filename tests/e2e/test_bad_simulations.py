@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.bad_input import Bad, check
+from tests.e2e.bad_input import Bad, check, write
 from tests.e2e.commands import ttamer
 
 SIMULATE = ("simulate", "plan.yaml", "--requests", "500")
@@ -37,6 +37,34 @@ CASES = [
         command=TRACE,
         says="load.csv has no requests",
         remedy="it covers 0s-2s",
+    ),
+    Bad(
+        name="a trace whose rates are words",
+        spoil=load("rps\n5\nfive\n"),
+        command=TRACE,
+        says="column 'rps' of load.csv does not hold numbers: ",
+        remedy="give seconds or requests/s",
+    ),
+    Bad(
+        name="a trace with a column twice",
+        spoil=load("rps,rps\n5,6\n"),
+        command=TRACE,
+        says="load.csv has the column 'rps' twice",
+        remedy="leave one out",
+    ),
+    Bad(
+        name="a trace in another encoding",
+        spoil=write(Path("load.csv"), "größe,rps\n1,5\n".encode("latin-1")),
+        command=TRACE,
+        says="the header of load.csv is no text in UTF-8",
+        remedy="save it as UTF-8 CSV",
+    ),
+    Bad(
+        name="a trace of one request",
+        spoil=load("t_s\n5\n"),
+        command=TRACE,
+        says="requests in each of 10 replications: 1, too few to observe anything",
+        remedy="give 50000 or more, or a longer trace",
     ),
     Bad(
         name="a negative time stamp",

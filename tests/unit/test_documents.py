@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +40,10 @@ def test_a_newer_version_asks_for_a_newer_ttamer(tmp_path: Path) -> None:
     [
         ("just words", "is not a ttamer document"),
         ("a: [1", "is not valid YAML"),
-        ("!!python/object/apply:os.system ['true']", "is not valid YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not valid YAML at line 1: could not determine a constructor"),
+        ("a:\tb\n\tc: d", "is not valid YAML at line 1: found character .* that cannot start any token"),
+        ("day: 2026-13-45", "is not valid YAML: month must be in 1..12"),
+        ("[" * 5000, "is not valid YAML: maximum recursion depth exceeded"),
         ("format: ttamer/other\nversion: 1", "is a ttamer/other document"),
     ],
 )
@@ -47,6 +51,61 @@ def test_what_is_no_such_document_is_refused_by_name(tmp_path: Path, text: str, 
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(DocumentError, match=message):
         documents.read_yaml(tmp_path / "a.yaml", "thing", 1)
+
+
+def test_text_of_another_encoding_is_refused_by_its_first_byte(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes("slo: ä".encode("latin-1"))
+    with pytest.raises(DocumentError, match=r"a\.yaml is no text in UTF-8: byte 0xe4 at 5"):
+        documents.read_yaml(tmp_path / "a.yaml", "thing", 1)
+
+
+def test_a_table_whose_header_is_damaged_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"a": [1]}).replace_schema_metadata({b"ttamer": b"a: [b"})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DocumentError, match="is not valid YAML"):
+        documents.read_table(tmp_path / "t.parquet", "thing", 1)
+
+
+def named(format: str) -> dict[str, object]:
+    return documents.envelope(format, 1, Provenance())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_spared"),
+    [
+        ("plan", "plan", False), ("simulation", "adaptation", False), ("plan", "simulation", True),
+        ("simulation", "plan", True), ("profile", "plan", True),
+    ],
+)  # fmt: skip
+def test_reports_give_way_to_reports_and_sources_to_their_own_kind(
+    tmp_path: Path, old: str, new: str, is_spared: bool
+) -> None:
+    yaml_path, table_path = tmp_path / "a.yaml", tmp_path / "a.parquet"
+    documents.write_yaml(yaml_path, named(old))
+    documents.write_table(table_path, pa.table({"a": [1]}), named(old))
+    for write in (
+        lambda: documents.write_yaml(yaml_path, named(new)),
+        lambda: documents.write_table(table_path, pa.table({"a": [2]}), named(new)),
+    ):
+        if is_spared:
+            with pytest.raises(DocumentError, match=f"is a ttamer/{old} document, which a ttamer/{new} must not"):
+                write()
+        else:
+            write()
+
+
+def test_a_file_of_other_making_is_spared_and_a_damaged_or_empty_one_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "service.yaml").write_text("slo: 200ms\n")
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "data.parquet")
+    for name in ("service.yaml", "data.parquet"):
+        with pytest.raises(
+            DocumentError, match=f"{name} is no ttamer document, which a ttamer/plan must not overwrite"
+        ):
+            documents.spare(tmp_path / name, "plan")
+    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 torn")
+    for name in ("empty.yaml", "torn.parquet", "absent.yaml"):
+        documents.spare(tmp_path / name, "plan")
 
 
 def test_a_missing_or_corrupt_table_is_refused_by_name(tmp_path: Path) -> None:

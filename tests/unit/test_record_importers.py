@@ -125,8 +125,8 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path, layout: str
     [
         ("Sample_ID,Exit,Confidence,Prediction\n0,0,1,1\n", "lacks the column 'Label'"),
         ("Sample_ID,Exit,Confidence,Prediction,Label\n", "holds no rows"),
-        ("Sample_ID,Exit,Confidence,Prediction,Label\n0,0,0.5,1,1\n0,0,0.5,1,1\n", "2 rows for 1 samples and 1 exits"),
-        ("Sample_ID,Exit,Confidence,Prediction,Label\n0,0,0.5,1,1\n0,1,0.5,1,0\n", "labels a sample in two ways"),
+        ("Sample_ID,Exit,Confidence,Prediction,Label\n0,0,0.5,1,1\n0,0,0.5,1,1\n", "has sample 0 at exit 0 twice"),
+        ("Sample_ID,Exit,Confidence,Prediction,Label\n0,0,0.5,1,1\n0,1,0.5,1,0\n", "labels sample 0 in two ways"),
         ("Sample_ID,Exit,Confidence,Prediction,Label\n0,0,sure,1,1\n", "sure"),
         ("Sample_ID,Exit,Confidence,Prediction,Label\n0,0,nan,1,1\n", "NaN"),
         ("Sample_ID,Exit,Confidence,Prediction,Label\n0,0,0.5,1.5,1\n", "whole numbers"),
