@@ -20,7 +20,7 @@ from ttamer.planning.remarks import binding_constraints, notes_on, refuse_weaker
 from ttamer.planning.solve import solve
 from ttamer.planning.valuation import Levels, levels_of, objective_of, weighing_of
 from ttamer.planning.verify import verify
-from ttamer.profiles.errors import InputError
+from ttamer.profiles.errors import InfeasibleError, InputError
 from ttamer.profiles.plan import Group, Plan, ProfileReference, Solve
 from ttamer.profiles.profile import Profile
 from ttamer.profiles.service import Service, Stage
@@ -42,7 +42,9 @@ def plan_service(
     servers = list_servers(service, profile, choices)
     plan = best_plan(service, profile, choices, servers, solver=solver, limits=limits)
     if plan is None:
-        raise infeasible(service, feasibility_of(service, profile, choices, servers))
+        near = infeasible(service, feasibility_of(service, profile, choices, servers))
+        left_out = [note for choice in choices if choice.dataset for note in choice.notes]
+        raise InfeasibleError(near.message, remedy="; ".join([near.remedy, *left_out]))
     return with_evidence(plan, profile)
 
 

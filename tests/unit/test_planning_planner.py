@@ -132,6 +132,17 @@ def test_an_slo_below_the_fastest_model_is_infeasible_and_the_nearest_one_is_nam
     assert plan(slo_s=nearest_s).promise.latency_s <= nearest_s
 
 
+def test_models_of_another_data_set_are_named_where_the_others_cannot_keep_the_slo() -> None:
+    fast = ModelPlan(name="fast", whole_s=0.0002, dataset="digits", source="published")
+    slow = [ModelPlan(name=name, whole_s=0.5, dataset="imagenet") for name in ("slow", "slower")]
+    with pytest.raises(InfeasibleError) as caught:
+        plan(make_profile([fast, *slow]), slo_s=0.1)
+    assert caught.value.remedy.endswith(
+        "; compared on imagenet; left out, for accuracy on another data set or on none: fast (digits) "
+        "(plan them by name: --models fast)"
+    )
+
+
 def test_too_few_cores_are_infeasible_and_rate_and_cores_that_would_do_are_named() -> None:
     limits = Limits(cores=2)
     with pytest.raises(InfeasibleError) as caught:
