@@ -1,13 +1,12 @@
 """The adaptive design: half the points, nearly the error of the whole grid."""
 
-import csv
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ttamer.profiles.surface import FEWEST_POINTS, FORMS, fit_surface, unseen_ratios
+from tests.grids import designed, error_over, published_grids
+from ttamer.profiles.surface import FEWEST_POINTS
 from ttamer.profiling.design import Setting, next_setting
 
 GRID = [(batch, cores) for batch in (1, 2, 4, 8, 16) for cores in (1, 2, 4, 8)]
@@ -16,27 +15,6 @@ GRID = [(batch, cores) for batch in (1, 2, 4, 8, 16) for cores in (1, 2, 4, 8)]
 def seconds_of(setting: Setting) -> float:
     batch, cores = setting
     return 0.03 * batch / cores + 0.002 * batch + 0.01
-
-
-def designed(seconds: dict[Setting, float], count: int) -> dict[Setting, float]:
-    """The first points that the design takes of a grid, as it would measure them."""
-    measured: dict[Setting, float] = {}
-    while len(measured) < count:
-        setting = next_setting(list(seconds), measured)
-        assert setting is not None
-        measured[setting] = seconds[setting]
-    return measured
-
-
-def error_over(seconds: dict[Setting, float], measured: dict[Setting, float]) -> float:
-    """Mean relative error over the whole grid, each point predicted by a surface that has not seen it."""
-    b_N, c_N = (list(column) for column in zip(*measured, strict=True))
-    taken_N = np.array(list(measured.values()))
-    surface = fit_surface(b_N, c_N, taken_N.tolist())
-    b, c = np.array(b_N, dtype=float), np.array(c_N, dtype=float)
-    own = unseen_ratios(np.stack(FORMS[surface.form](b, c), axis=1) / taken_N[:, None])
-    rest = [float(surface.latencies_s(*s)) / seconds[s] for s in seconds if s not in measured]
-    return float(np.abs(np.concatenate([own, rest]) - 1).mean())
 
 
 def test_the_corners_come_first() -> None:
@@ -66,22 +44,9 @@ def test_points_go_where_the_forms_disagree() -> None:
     assert batch in (2, 4, 8)
 
 
-def published_grids(shared: Path) -> dict[str, dict[Setting, float]]:
-    """Grids of whole batches and cores, p99 seconds."""
-    grids: dict[str, dict[Setting, float]] = defaultdict(dict)
-    with (shared / "data" / "peers" / "sponge_profile_grids.csv").open() as file:
-        for row in csv.DictReader(file):
-            if row["latency_p99_s"] and float(row["cores"]).is_integer():
-                setting = (int(float(row["batch"])), int(float(row["cores"])))
-                grids[row["grid_id"]][setting] = float(row["latency_p99_s"])
-    return {name: grid for name, grid in grids.items() if len(grid) >= 2 * FEWEST_POINTS}
-
-
 def test_half_the_points_of_published_grids_do_nearly_as_well_as_all(shared: Path) -> None:
     lost = []
     for seconds in published_grids(shared).values():
-        if len({cores for _, cores in seconds}) < 2 or len({batch for batch, _ in seconds}) < 2:
-            continue
         lost.append(error_over(seconds, designed(seconds, len(seconds) // 2)) - error_over(seconds, seconds))
     assert len(lost) >= 4
     assert np.mean(lost) == pytest.approx(0.0, abs=0.01)

@@ -1,0 +1,63 @@
+"""Half the points of a grid, chosen by the adaptive design, beside all of them: what a surface through them gets wrong.
+
+The error is the mean over the whole grid of what a surface says of points that it has not seen. Published grids are
+Sponge's; our own are measured first: two models at ten batch sizes on one and two cores (`--quick`), kept in build/bench/design.
+
+Run: python -m benchmarks.design [../shared]
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tests.grids import Grid, designed, error_over, published_grids
+from ttamer.cli import render
+from ttamer.profiles.profile import WHOLE
+from ttamer.profiles.shelf import read_profile
+
+ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / "build" / "bench" / "design"
+MODELS, BATCHES, CORES = ("resnet20", "bert-tiny"), (1, 2, 3, 4, 6, 8, 12, 16, 24, 32), (1, 2)
+
+
+def main() -> None:
+    shared = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared"
+    rows, lost = [], []
+    for name, grid in (published_grids(shared) | own_grids()).items():
+        whole, half = error_over(grid, grid), error_over(grid, designed(grid, len(grid) // 2))
+        lost.append(half - whole)
+        rows.append(
+            (name, str(len(grid)), f"{100 * whole:.1f} %", str(len(grid) // 2), f"{100 * half:.1f} %",
+             f"{100 * (half - whole):+.1f}")
+        )  # fmt: skip
+    render.table(("grid", "points", "error", "of them", "error", "points more"), rows)
+    print(
+        f"on average {100 * np.mean(lost):+.1f} points more, at most {100 * max(lost):+.1f}; {sum(one <= 0.01 for one in lost)} of {len(lost)} within 1"
+    )
+
+
+def own_grids() -> dict[str, Grid]:
+    """Medians of the whole models as measured here, each unless it was before."""
+    wanted = ("--batches", ",".join(map(str, BATCHES)), "--cores", ",".join(map(str, CORES)))
+    command = [sys.executable, "-m", "ttamer", "profile", *MODELS, *wanted, "--quick", "-p", str(KEPT)]
+    subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, stdout=subprocess.DEVNULL
+    )
+    profile = read_profile(KEPT)
+    return {
+        f"{model}, measured here": {
+            (batch, cores): profile.point(
+                model, "whole", WHOLE, device="cpu", cores=cores, batch=batch
+            ).samples.median_s()
+            for batch in BATCHES
+            for cores in CORES
+        }
+        for model in MODELS
+    }
+
+
+if __name__ == "__main__":
+    main()

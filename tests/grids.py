@@ -1,0 +1,49 @@
+"""Grids of latencies by batch and cores: published ones, and what half of their points tell of the rest."""
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from ttamer.profiles.surface import FEWEST_POINTS, FORMS, fit_surface, unseen_ratios
+from ttamer.profiling.design import Setting, next_setting
+
+Grid = dict[Setting, float]
+
+
+def designed(seconds: Grid, count: int) -> Grid:
+    """The first points that the design takes of a grid, as it would measure them."""
+    measured: Grid = {}
+    while len(measured) < count:
+        setting = next_setting(list(seconds), measured)
+        assert setting is not None
+        measured[setting] = seconds[setting]
+    return measured
+
+
+def error_over(seconds: Grid, measured: Grid) -> float:
+    """Mean relative error over the whole grid, each point predicted by a surface that has not seen it."""
+    b_N, c_N = (list(column) for column in zip(*measured, strict=True))
+    taken_N = np.array(list(measured.values()))
+    surface = fit_surface(b_N, c_N, taken_N.tolist())
+    b, c = np.array(b_N, dtype=float), np.array(c_N, dtype=float)
+    own = unseen_ratios(np.stack(FORMS[surface.form](b, c), axis=1) / taken_N[:, None])
+    rest = [float(surface.latencies_s(*s)) / seconds[s] for s in seconds if s not in measured]
+    return float(np.abs(np.concatenate([own, rest]) - 1).mean())
+
+
+def published_grids(shared: Path) -> dict[str, Grid]:
+    """Sponge's grids of whole batches and cores that have several of both, p99 seconds."""
+    grids: dict[str, Grid] = defaultdict(dict)
+    with (shared / "data" / "peers" / "sponge_profile_grids.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["latency_p99_s"] and float(row["cores"]).is_integer():
+                setting = (int(float(row["batch"])), int(float(row["cores"])))
+                grids[row["grid_id"]][setting] = float(row["latency_p99_s"])
+    return {name: grid for name, grid in grids.items() if len(grid) >= 2 * FEWEST_POINTS and is_plane(grid)}
+
+
+def is_plane(grid: Grid) -> bool:
+    """Whether the grid has several batches and several core counts."""
+    return all(len({setting[axis] for setting in grid}) > 1 for axis in (0, 1))
