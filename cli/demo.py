@@ -23,7 +23,12 @@ def run(
 
     Example: ttamer demo --out ttamer-demo
     """
-    out.mkdir(parents=True, exist_ok=True)
+    from ttamer.profiles.errors import InputError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be a folder: {error.strerror}", remedy="choose another path") from None
     with chdir(out):
         print(f"In the folder {out}:")
         _step(f"fit {MODEL} --data digits --size 16 --train-backbone -p {NAME}")

@@ -61,7 +61,7 @@ def rate(value: float) -> str:
     >>> rate(20.0)
     '20 rps'
     """
-    return f"{value:.3g} rps" if value < 1000 else f"{value:,.0f} rps"
+    return f"{value:,.0f} rps" if 1000 <= value < 1e12 else f"{value:.3g} rps"
 
 
 def mebibytes(value: float) -> str:
@@ -124,7 +124,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
             break
         left_out.append(spare[len(left_out)])
     for line in filter(None, [title, *_lines(columns, rows, left_out, widths)]):
-        print(line)
+        print(line if line.strip("-") else line[:room])
     if left_out:
         say(f"narrow terminal: without {', '.join(left_out)} (widen it, or give --format json)")
 

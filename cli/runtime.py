@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ttamer.cli import render
 from ttamer.cli.options import Format
 from ttamer.cli.progress import progress
-from ttamer.profiles.errors import InputError
+from ttamer.profiles.errors import DocumentError, InputError
 
 if TYPE_CHECKING:
     from ttamer.exits.evaluate import FittedPolicy
@@ -149,13 +149,12 @@ def _try_out(wish: Wish, profile: "Profile", fitted: "FittedPolicy", cores: int)
 def _request(
     wish: Wish, profile: "Profile", fitted: "FittedPolicy", cores: int, batches: tuple[int, ...], number_N: "Ints"
 ) -> Any:
-    from ttamer.cli.models import choose_model
     from ttamer.profiling.budgets import BUDGETS
     from ttamer.profiling.target import TargetSource
     from ttamer.profiling.trial import TrialRequest
 
     arguments = {
-        "models": [dict(choose_model(member, profile).arguments) for member in profile.members(wish.model)],
+        "models": [_arguments(member, profile, fitted) for member in profile.members(wish.model)],
         "policy": fitted.to_spec().model_dump(mode="json"),
         "data": wish.data,
         "samples": number_N.tolist(),
@@ -169,6 +168,21 @@ def _request(
         device=wish.device,
         budget=BUDGETS["quick" if wish.quick else "default"],
     )
+
+
+def _arguments(member: str, profile: "Profile", fitted: "FittedPolicy") -> dict[str, Any]:
+    """What builds a model with the heads that the policy was fitted on. Raises DocumentError if these are gone."""
+    from ttamer.cli.models import choose_model
+    from ttamer.profiles.shelf import heads_path
+
+    arguments = dict(choose_model(member, profile).arguments)
+    asks_heads = len(profile.spec(member).exits) > 1 and fitted.kind != "last-exit"
+    if asks_heads and "heads_file" not in arguments:
+        raise DocumentError(
+            f"{heads_path(profile.require_folder(), member)} does not exist, and the policy was fitted on these heads",
+            remedy=f"restore it, or fit and plan anew: ttamer fit {member}",
+        )
+    return arguments
 
 
 def _predictions(

@@ -99,7 +99,13 @@ def _call(function: str, folder: str) -> tuple[nn.Module, Any]:
         raise InputError(
             f"{error.filename}, line {error.lineno}: {error.msg}", remedy="correct it; Python cannot read it"
         ) from error
-    except (ImportError, AttributeError) as error:
+    except AttributeError as error:
+        if hasattr(sys.modules.get(module_name), name):  # the function is there and failed inside
+            raise
+        raise InputError(
+            f"there is no function {name!r} in {module_name}", remedy="name one of its functions"
+        ) from error
+    except ImportError as error:
         raise InputError(
             f"{function} cannot be called: {error}", remedy="run in the folder of the module, or install its package"
         ) from error

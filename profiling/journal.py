@@ -77,7 +77,7 @@ def read_journal(path: Path) -> JournalContents:
     except FileNotFoundError:
         return JournalContents()
     except OSError as error:
-        raise DocumentError(f"{path} cannot be read: {error}", remedy="check the path") from None
+        raise DocumentError(f"{path} cannot be read: {error.strerror}", remedy="check the path") from None
     reading = _Reading(path)
     for number, line in enumerate(lines := content.splitlines(keepends=True), start=1):
         if not line.endswith(b"\n"):
@@ -150,7 +150,7 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
-            raise DocumentError(f"{path} cannot be written: {error}", remedy="choose another folder") from None
+            raise DocumentError(f"{path} cannot be written: {error.strerror}", remedy="choose another folder") from None
         try:
             self._lock()
             self.contents = read_journal(path)

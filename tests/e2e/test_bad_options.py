@@ -187,6 +187,12 @@ PLACES = [
         remedy="give the path of a file",
     ),
     Bad(
+        name="a demo in a file",
+        command=("demo", "--out", "plan.yaml"),
+        says="--out plan.yaml cannot be a folder: File exists",
+        remedy="choose another path",
+    ),
+    Bad(
         name="a plan where its table would lie",
         command=(*PLAN, "--out", "other.parquet"),
         says="other.parquet is where the plan's table would lie",

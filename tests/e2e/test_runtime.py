@@ -79,6 +79,16 @@ def test_what_cannot_be_run_is_said(here: Path, arguments: tuple[str, ...], mess
     assert message in done.stderr
 
 
+def test_a_policy_without_the_heads_it_was_fitted_on_is_refused(here: Path) -> None:
+    Path("profiles/local/heads/resnet20.safetensors").unlink()
+    done = ttamer(*RUN, "plan.yaml")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "ttamer: profiles/local/heads/resnet20.safetensors does not exist, and the policy was fitted on these heads\n"
+        "  try: restore it, or fit and plan anew: ttamer fit resnet20\n"
+    )
+
+
 def test_other_data_than_those_of_the_records_are_refused(here: Path) -> None:
     lines = ["text,label", *(f"word{row},{row % 2}" for row in range(40))]
     Path("other.csv").write_text("\n".join(lines))

@@ -176,7 +176,7 @@ def test_an_example_of_several_tensors_is_given_as_arguments(folder: str) -> Non
     ("function", "said"),
     [
         ("number", "returns int"),
-        ("missing", "cannot be called"),
+        ("missing", "there is no function 'missing' in "),
         ("uneven", "2 stages and 1 heads"),
         ("vector", "answers one input with shape"),
     ],
@@ -189,6 +189,12 @@ def test_what_is_no_model_is_refused(folder: str, function: str, said: str) -> N
 def test_a_module_that_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be called: No module named"):
         load_user_model("no_such_module_at_all:make", name="make")
+
+
+def test_code_that_python_cannot_read_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "torn_code.py").write_text("\ndef make(:\n")
+    with pytest.raises(InputError, match=r"torn_code\.py, line 2: "):
+        load_user_model("torn_code:make", name="make", folder=str(tmp_path))
 
 
 def test_answers_of_transformers_are_understood() -> None:
