@@ -28,6 +28,7 @@ LATENCY_SCHEMA = pa.schema({
     "peak_memory_bytes": pa.int64(), "load_time_s": pa.float64(), "verdict": pa.string(),
     "evidence": pa.map_(pa.string(), pa.float64()), "spec_digest": pa.string(),
 })  # fmt: skip
+KEYS = ("model", "part", "device", "batch", "cores", "exit", "accuracy")  # no row is without them
 SINCE_2 = ("raw_seconds", "counts")  # columns that a table of version 1 lacks
 ACCURACY_SCHEMA = pa.schema({
     "model": pa.string(), "exit": pa.int32(), "dataset": pa.string(), "split": pa.string(), "accuracy": pa.float64(),
@@ -202,18 +203,31 @@ def read_profile(folder: Path) -> Profile:
 
 def _latency(path: Path) -> Sequence[LatencyPoint]:
     table, header = read_table(path, LATENCY_FORMAT, LATENCY_VERSION)
-    names = [name for name in LATENCY_SCHEMA.names if header["version"] > 1 or name not in SINCE_2]
-    return _built(path, table, names, point_from_row)
+    fields = [field for field in LATENCY_SCHEMA if header["version"] > 1 or field.name not in SINCE_2]
+    return _built(path, table, pa.schema(fields), point_from_row)
 
 
 def _rows(path: Path, format: str, schema: pa.Schema, build: Callable[[dict[str, Any]], Any]) -> Sequence[Any]:
     table, _ = read_table(path, format, VERSION)
-    return _built(path, table, schema.names, build)
+    return _built(path, table, schema, build)
 
 
-def _built(path: Path, table: pa.Table, names: Sequence[str], build: Callable[[dict[str, Any]], Any]) -> Sequence[Any]:
-    require_columns(table, dict.fromkeys(names), path)
+def _built(path: Path, table: pa.Table, schema: pa.Schema, build: Callable[[dict[str, Any]], Any]) -> Sequence[Any]:
+    require_columns(table, dict.fromkeys(schema.names), path)
+    columns = {field.name: _column(table[field.name], field, path) for field in schema}
     try:
-        return [build(row) for row in table.select(list(names)).to_pylist()]
+        return [build(row) for row in pa.table(columns).to_pylist()]
     except InputError as error:
         raise DocumentError(f"{path}: {error.message}", remedy=error.remedy) from None
+
+
+def _column(cells: pa.ChunkedArray, field: pa.Field, path: Path) -> pa.ChunkedArray:
+    """The cells in the field's type. Raises DocumentError on other values, and on none where a key must be."""
+    if field.name in KEYS and cells.null_count:
+        raise DocumentError(f"{path}: column {field.name!r} has empty cells", remedy="write it anew")
+    try:
+        return cells if pa.types.is_map(field.type) else cells.cast(field.type)
+    except pa.ArrowException:
+        raise DocumentError(
+            f"{path}: column {field.name!r} holds {cells.type}, not {field.type}", remedy="write it anew"
+        ) from None

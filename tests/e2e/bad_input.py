@@ -99,14 +99,16 @@ def records_column(
     name: str, change: Callable[[list[object]], list[object]], kind: pa.DataType | None = None
 ) -> Callable[[], None]:
     """Change a column of the calibration records, and its type if one is given."""
+    return lambda: change_column(records_path(LOCAL, "resnet20", "calibration"), name, change, kind)
 
-    def spoil() -> None:
-        path = records_path(LOCAL, "resnet20", "calibration")
-        table = pq.read_table(path)
-        column = pa.array(change(table[name].to_pylist()), type=kind or table.schema.field(name).type)
-        pq.write_table(table.set_column(table.schema.get_field_index(name), name, column), path)
 
-    return spoil
+def change_column(
+    path: Path, name: str, change: Callable[[list[object]], list[object]], kind: pa.DataType | None = None
+) -> None:
+    """Change a column of a table, and its type if one is given."""
+    table = pq.read_table(path)
+    column = pa.array(change(table[name].to_pylist()), type=kind or table.schema.field(name).type)
+    pq.write_table(table.set_column(table.schema.get_field_index(name), name, column), path)
 
 
 def measured_again() -> None:

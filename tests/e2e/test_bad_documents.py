@@ -10,6 +10,7 @@ from tests.e2e.bad_input import (
     LATENCY,
     LOCAL,
     Bad,
+    change_column,
     check,
     contents,
     cut_in_half,
@@ -144,6 +145,20 @@ DOCUMENTS = [
         spoil=damaged_seconds,
         says="profiles/local/latency.parquet: ",
         remedy="measure the point again",
+    ),
+    Bad(
+        name="latencies whose batches are words",
+        command=PLAN,
+        spoil=lambda: change_column(LATENCY, "batch", lambda values: ["a"] * len(values), pa.string()),
+        says="profiles/local/latency.parquet: column 'batch' holds string, not int32",
+        remedy="write it anew",
+    ),
+    Bad(
+        name="latencies on no cores",
+        command=PLAN,
+        spoil=lambda: change_column(LATENCY, "cores", lambda values: [None] * len(values)),
+        says="profiles/local/latency.parquet: column 'cores' has empty cells",
+        remedy="write it anew",
     ),
     Bad(
         name="records cut short",
