@@ -28,6 +28,20 @@ _FIRST = "format: ttamer/"  # how a header begins
 CREATED = "%Y-%m-%dT%H:%M:%SZ"
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which refuses a key that stands twice in a mapping, as YAML does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key.value!r} stands there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 class _Dumper(yaml.SafeDumper):
     """Block mappings, and lists of plain values on one line."""
 
@@ -118,7 +132,7 @@ def load_yaml(path: Path) -> Any:
 def _parsed(text: str | bytes, path: Path) -> Any:
     """What YAML says, by the safe loader."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 it is the safe loader, stricter
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-45 looks like a date
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""

@@ -130,6 +130,12 @@ class AccuracyRow:
     samples: int
     source: str
 
+    def __post_init__(self) -> None:
+        """Raise InputError unless the accuracy is a fraction."""
+        if not 0 <= self.accuracy <= 1:
+            what = f"accuracy {self.accuracy:g} of {self.model!r} at exit {self.exit}"
+            raise InputError(f"{what} lies outside 0 to 1", remedy="measure it anew")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:

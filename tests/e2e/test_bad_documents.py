@@ -161,6 +161,13 @@ DOCUMENTS = [
         remedy="write it anew",
     ),
     Bad(
+        name="accuracies that are no fractions",
+        command=PLAN,
+        spoil=lambda: change_column(LOCAL / "accuracy.parquet", "accuracy", lambda values: [1.7, *values[1:]]),
+        says="profiles/local/accuracy.parquet: accuracy 1.7 of 'resnet20' at exit 0 lies outside 0 to 1",
+        remedy="measure it anew",
+    ),
+    Bad(
         name="records cut short",
         command=PLAN,
         spoil=cut_in_half(records_path(LOCAL, "resnet20", "validation")),

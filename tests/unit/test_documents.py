@@ -42,6 +42,7 @@ def test_a_newer_version_asks_for_a_newer_ttamer(tmp_path: Path) -> None:
         ("a: [1", "is not valid YAML"),
         ("!!python/object/apply:os.system ['true']", "is not valid YAML at line 1: could not determine a constructor"),
         ("a:\tb\n\tc: d", "is not valid YAML at line 1: found character .* that cannot start any token"),
+        ("a: 1\nb: {x: 1}\na: 2", "is not valid YAML at line 3: the key 'a' stands there twice"),
         ("day: 2026-13-45", "is not valid YAML: month must be in 1..12"),
         ("[" * 5000, "is not valid YAML: maximum recursion depth exceeded"),
         ("format: ttamer/other\nversion: 1", "is a ttamer/other document"),
