@@ -33,22 +33,29 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
 
 
 def binomial_cdf(k: int, n: int, p: float) -> float:
-    """P(X <= k) for X ~ Binomial(n, p), by log-space summation."""
+    """P(X <= k) for X ~ Binomial(n, p)."""
     if k < 0:
         return 0.0
     if k >= n or p == 0.0:
         return 1.0
     if p == 1.0:
         return 0.0
-    return float(_binomial_cdfs(n, p)[k])
+    first, cdf = _binomial_cdfs(n, p)
+    return float(cdf[min(k - first, len(cdf) - 1)]) if k >= first else 0.0
 
 
-def _binomial_cdfs(n: int, p: float) -> NDArray[np.float64]:
-    """P(X <= k) for k = 0..n; one cumulative sum, so that intervals of many samples stay cheap."""
-    k = np.arange(n + 1)
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    log_terms = log_factorial[n] - log_factorial - log_factorial[::-1] + k * math.log(p) + (n - k) * math.log1p(-p)
-    return np.asarray(np.minimum(1.0, np.cumsum(np.exp(log_terms))))
+def _binomial_cdfs(n: int, p: float) -> tuple[int, NDArray[np.float64]]:
+    """P(X <= k) from the first k on that matters to the last: what lies beyond is below 1e-30, by Bernstein.
+
+    The terms follow from each other by their ratios, from 1 at the first, and are divided by their sum; so few are made
+    of many trials.
+    """
+    half = 12 * math.sqrt(n * p * (1 - p)) + 100
+    first, last = max(0, math.floor(n * p - half)), min(n, math.ceil(n * p + half))
+    k = np.arange(first + 1, last + 1)
+    log_terms = np.append(0.0, np.cumsum(np.log((n + 1 - k) / k) + (math.log(p) - math.log1p(-p))))
+    cdf = np.cumsum(np.exp(log_terms - log_terms.max()))
+    return first, np.asarray(cdf / cdf[-1])
 
 
 def clopper_pearson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -139,16 +146,25 @@ def quantile_interval(values: ArrayLike, q: float, confidence: float = 0.95) -> 
     Source: David & Nagaraja, Order Statistics (2003), sec. 7.1.
     """
     ordered = np.sort(np.asarray(values, dtype=float))
-    n, tail = len(ordered), (1 - confidence) / 2
-    if n == 0:
+    if len(ordered) == 0:
         raise InputError("no samples have no quantile")
-    cdf = _binomial_cdfs(n, q)
-    cdf[n] = 1.0  # whatever the rounding of the sum
-    lower_rank = int(np.searchsorted(cdf, tail, side="right"))  # P(X < rank) <= tail
-    upper_rank = int(np.searchsorted(cdf, 1 - tail)) + 1  # P(X >= rank) <= tail
-    low = ordered[lower_rank - 1] if lower_rank >= 1 else -math.inf
-    high = ordered[upper_rank - 1] if upper_rank <= n else math.inf
-    return float(low), float(high)
+    lower, upper = quantile_ranks(len(ordered), q, confidence)
+    low = -math.inf if lower is None else float(ordered[lower - 1])
+    return low, math.inf if upper is None else float(ordered[upper - 1])
+
+
+def quantile_ranks(samples: int, q: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
+    """Which order statistics (the least is 1) hold the q-quantile between them, None where so few samples do not tell.
+
+    Source: David & Nagaraja, Order Statistics (2003), sec. 7.1.
+
+    >>> quantile_ranks(1000, 0.99), quantile_ranks(100, 0.99)
+    ((983, 997), (97, None))
+    """
+    (first, cdf), tail = _binomial_cdfs(samples, q), (1 - confidence) / 2
+    lower = first + int(np.searchsorted(cdf, tail, side="right"))  # P(X < rank) <= tail
+    upper = first + int(np.searchsorted(cdf, 1 - tail)) + 1  # P(X >= rank) <= tail
+    return lower if lower >= 1 else None, upper if upper <= samples else None
 
 
 def quantile_bound(values: ArrayLike, q: float, confidence: float = 0.95) -> float:
