@@ -38,7 +38,7 @@ def run(plan: Path, wish: Wish, profile: str | None, out: Path | None, format: F
     from ttamer.planning.adaptation.comparing import compare, write_trials
     from ttamer.planning.adaptation.controllers import CONTROLLERS
     from ttamer.planning.adaptation.controllers.protocol import Setup
-    from ttamer.planning.simulation.conditions import size_of
+    from ttamer.planning.simulation.conditions import ONE_BY_ONE, size_of
     from ttamer.profiles.plan import Plan
     from ttamer.profiles.provenance import capture
     from ttamer.profiles.registry import lookup
@@ -53,7 +53,8 @@ def run(plan: Path, wish: Wish, profile: str | None, out: Path | None, format: F
     choices = choices_of(adaptation)
     measured = read_profile(find_profile(profile) if profile else profile_of(given, plan))
     conditions = _conditions(wish)
-    size_of(conditions, given.service.quantile, None, 1).check_memory(len(given.service.stages), available_bytes())
+    size = size_of(conditions, given.service.quantile, None, 1)
+    size.check_memory(len(given.service.stages), ONE_BY_ONE, available_bytes())
     scene = make_scene(given, measured, conditions, adaptation, requests=0, seed=wish.seed)
     setup = Setup(catalog=scene.catalog, peak_rps=peak_rps(scene), load_s=scene.delays.load_s)
     with progress("comparing") as advance:

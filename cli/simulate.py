@@ -128,7 +128,7 @@ def run(
 
     Example: ttamer simulate plan.yaml --arrivals trace:load.csv --adapt ttamer
     """
-    from ttamer.planning.simulation.conditions import Conditions, size_of
+    from ttamer.planning.simulation.conditions import ONE_BY_ONE, Conditions, size_of
     from ttamer.planning.simulation.discipline import Discipline
     from ttamer.planning.simulation.simulate import read_records, simulate
     from ttamer.planning.simulation.timeline import timeline_of_plan
@@ -163,7 +163,7 @@ def run(
     )  # fmt: skip
     if adapt is not None:
         size = size_of(conditions, given.service.quantile, requests, 1)
-        size.check_memory(len(given.service.stages), available_bytes())
+        size.check_memory(len(given.service.stages), ONE_BY_ONE, available_bytes())
         task = adapting.Task(
             plan=plan, out=out, controller=adapt, habits=habits, conditions=conditions, requests=size.requests,
             seed=seed, plot=plot is not False, fail=fail,

@@ -6,6 +6,7 @@ document or the new one and never half of either.
 """
 
 import io
+import itertools
 import json
 import os
 import tempfile
@@ -144,10 +145,24 @@ def _parsed(text: str | bytes, path: Path) -> Any:
 
 def write_table(path: Path, table: pa.Table, header: Mapping[str, Any]) -> None:
     """Write a Parquet table atomically, its header in the schema's metadata. Raises DocumentError as `spare` does."""
+    write_tables(path, iter([table]), header)
+
+
+def write_tables(path: Path, tables: Iterator[pa.Table], header: Mapping[str, Any]) -> None:
+    """Write one Parquet table from tables of the same columns, one or more of them, each made when its turn comes.
+
+    Raises DocumentError as `spare` does.
+    """
     spare(path, str(header.get("format", "")).removeprefix("ttamer/"))
-    metadata = {**(table.schema.metadata or {}), _METADATA_KEY: to_yaml(header).encode()}
-    stamped = table.replace_schema_metadata(metadata)
-    write_atomically(path, lambda file: pq.write_table(stamped, file, compression="zstd"))
+    first = next(tables)
+    schema = first.schema.with_metadata({**(first.schema.metadata or {}), _METADATA_KEY: to_yaml(header).encode()})
+
+    def write(file: IO[bytes]) -> None:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for table in itertools.chain([first], tables):
+                writer.write_table(table.replace_schema_metadata(schema.metadata))
+
+    write_atomically(path, write)
 
 
 def load_table(path: Path) -> pa.Table:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ttamer.profiles.intervals import Z_95, mean_interval, quantile_interval, student_t, wilson_interval
+from ttamer.profiles.intervals import Z_95, mean_interval, quantile_ranks, student_t, wilson_interval
 from ttamer.profiles.records import Floats
 from ttamer.profiles.simulation import Check, Verdict
 
@@ -49,17 +49,19 @@ def latency_check(sojourn_s_R: Sequence[Floats], quantile: float, promised_s: fl
     (sectioning; Asmussen & Glynn, Stochastic Simulation, 2007, III.5a). The interval of a single replication rests on
     order statistics of its effective requests. An end that so few requests cannot bound is None.
     """
-    answered_s_R = [sojourn_s_N[np.isfinite(sojourn_s_N)] for sojourn_s_N in sojourn_s_R]
-    answered_s_R = [answered_s_N for answered_s_N in answered_s_R if len(answered_s_N)]
+    answered_s_R = [answered_s_N for answered_s_N in map(_answered, sojourn_s_R) if len(answered_s_N)]
     observed_s, low, high = math.nan, -math.inf, math.inf
     if answered_s_R:
-        all_s_N = np.sort(np.concatenate(answered_s_R))
-        observed_s = float(np.quantile(all_s_N, quantile, method="higher"))
+        all_s_N = np.concatenate(answered_s_R)
+        observed_s = float(np.quantile(all_s_N, quantile, method="higher", overwrite_input=True))
+        all_s_N.sort()
         effective = len(all_s_N)
         if len(answered_s_R) == 1:
             effective = effective_requests([answered_s_R[0] > observed_s])
-        ranks = ((np.arange(effective) + 0.5) * len(all_s_N) / effective).astype(np.int64)
-        low, high = quantile_interval(all_s_N[ranks], quantile)
+        lower, upper = quantile_ranks(effective, quantile)
+        each = len(all_s_N) / effective  # stand for one of the effective ones
+        low = -math.inf if lower is None else float(all_s_N[int((lower - 0.5) * each)])
+        high = math.inf if upper is None else float(all_s_N[int((upper - 0.5) * each)])
         if len(answered_s_R) > 1:
             own_s_R = np.array([np.quantile(each_s_N, quantile, method="higher") for each_s_N in answered_s_R])
             half_s = student_t(len(own_s_R) - 1) * float(own_s_R.std(ddof=1)) / math.sqrt(len(own_s_R))
@@ -74,6 +76,12 @@ def latency_check(sojourn_s_R: Sequence[Floats], quantile: float, promised_s: fl
         high=high if math.isfinite(high) else None,
         verdict=verdict_of_limit(promised_s, low, high) if answered_s_R else "broken",
     )
+
+
+def _answered(sojourn_s_N: Floats) -> Floats:
+    """Those that are finite; no second copy of them if all are."""
+    is_answered_N = np.isfinite(sojourn_s_N)
+    return sojourn_s_N if is_answered_N.all() else sojourn_s_N[is_answered_N]
 
 
 def share_check(name: str, happened_R: Sequence[NDArray[np.bool_]], quantile: float) -> Check:

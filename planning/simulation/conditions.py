@@ -22,8 +22,24 @@ BEYOND_THE_QUANTILE = 1000  # requests; a busy queue makes a hundred of them wor
 REPLICATIONS = 10
 FEWEST_REPLICATED = 1000  # requests in each replication; fewer are one run
 MOST_TRACED = 2_000_000  # requests of a trace in all its replications, by default
-BYTES_A_VISIT = 160  # of a request at one stage while it is simulated, as measured: benchmarks/simulation.py
+BYTES_JUDGED = 16  # of each request of each replication: its latency, and once more in order
 WARM_UP = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes that are held while requests are simulated: of each one, and of each of its visits to a stage.
+
+    As measured, with a tenth or more to spare: tests/unit/test_simulation_memory.py.
+    """
+
+    request: int
+    visit: int
+
+
+BY_PIECES = Footprint(24, 14)
+SHORTEST_QUEUE = Footprint(320, 16)
+ONE_BY_ONE = Footprint(32, 80)
 
 
 def default_requests(quantile: float) -> int:
@@ -78,6 +94,13 @@ class Conditions:
         return not self.discipline.is_plain or self.network is not None or self.routing not in ROUTINGS
 
     @property
+    def footprint(self) -> Footprint:
+        """What simulating a plan under these conditions takes."""
+        if self.needs_fleet:
+            return ONE_BY_ONE
+        return SHORTEST_QUEUE if self.routing == "shortest-queue" else BY_PIECES
+
+    @property
     def arrivals_name(self) -> str:
         """The process, or the trace, by its name."""
         return self.arrivals if isinstance(self.arrivals, str) else f"trace {self.arrivals.name}"
@@ -110,7 +133,7 @@ class Size:
     requests: int
     replications: int
 
-    def check(self, stages: int, memory_bytes: int | None) -> None:
+    def check(self, stages: int, footprint: Footprint, memory_bytes: int | None) -> None:
         """Raise InputError if so few tell nothing, or if so many cannot be held in memory."""
         if self.replications < 1 or self.requests < 2:
             each = f"each of {self.replications} replications" if self.replications != 1 else "one run"
@@ -118,11 +141,16 @@ class Size:
                 f"requests in {each}: {self.requests}, too few to observe anything",
                 remedy="give 50000 or more, or a longer trace",
             )
-        self.check_memory(stages, memory_bytes)
+        self.check_memory(stages, footprint, memory_bytes)
 
-    def check_memory(self, stages: int, memory_bytes: int | None) -> None:
+    def needed_bytes(self, stages: int, footprint: Footprint) -> int:
+        """Memory that simulating so much takes; what the first replication did is kept while another one runs."""
+        held = min(2, self.replications) * (footprint.request + footprint.visit * stages)
+        return self.requests * (held + BYTES_JUDGED * self.replications)
+
+    def check_memory(self, stages: int, footprint: Footprint, memory_bytes: int | None) -> None:
         """Raise InputError if so many cannot be held in memory."""
-        needed = BYTES_A_VISIT * self.requests * stages + 8 * self.requests * self.replications
+        needed = self.needed_bytes(stages, footprint)
         if memory_bytes is not None and needed > memory_bytes:
             raise InputError(
                 f"{self.requests:,} requests at once need {needed / 2**30:,.1f} GiB of memory,"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ttamer.planning.simulation.adaptive import AdaptiveRun, Behavior, Setting, Traffic
+from ttamer.planning.simulation.adaptive import AdaptiveRun, Behavior, Setting, StageVisits, Traffic
 from ttamer.planning.simulation.conditions import Conditions
 from ttamer.planning.simulation.deployment import Deployed
-from ttamer.planning.simulation.requests import RequestTable
-from ttamer.planning.simulation.run import WINDOWS, Load, Progress, empty_table
+from ttamer.planning.simulation.requests import UNKNOWN, RequestTable, Visits, signed
+from ttamer.planning.simulation.run import WINDOWS, Load, Progress, unmet
 from ttamer.planning.simulation.running import run_adaptive
 
 
@@ -88,19 +88,26 @@ def _busy_RW(run: AdaptiveRun, one: Deployed) -> np.ndarray[tuple[int, int], np.
 
 
 def _table(run: AdaptiveRun, deployed: Sequence[Deployed], warm_up: int) -> RequestTable:
-    requests = len(run.arrival_s_N)
-    table = empty_table(len(run.visits), requests, warm_up)
-    for place, visits in enumerate(run.visits):
-        rows = slice(place * requests, (place + 1) * requests)
-        table.arrival_s_N[rows] = visits.arrival_s_N
-        table.wait_s_N[rows] = visits.start_s_N - visits.arrival_s_N
-        table.service_s_N[rows] = visits.answer_s_N - visits.start_s_N
-        table.batch_N[rows] = np.maximum(visits.batch_N, 0)
-        for number, setting in enumerate(visits.groups):
-            one = next(one for one in deployed if str(one.number) == setting.name)
-            mine = np.flatnonzero(visits.group_N == number)
-            at, record_M = place * requests + mine, visits.row_N[mine]
-            table.group_N[at] = one.number
-            table.stop_exit_N[at] = one.answers.stop_M[record_M]
-            table.correct_N[at] = one.answers.correct_M[record_M]
-    return replace(table, network_s_R=run.network_s_N) if run.network_s_N.any() else table
+    by_name = {str(one.number): one for one in deployed}
+    return RequestTable(
+        warm_up=warm_up,
+        arrival_s_R=run.arrival_s_N,
+        sojourn_s_R=run.sojourn_s_N,
+        visits=tuple(_visits(one, [by_name[setting.name or ""] for setting in one.groups]) for one in run.visits),
+        network_s_R=run.network_s_N if run.network_s_N.any() else None,
+    )
+
+
+def _visits(seen: StageVisits, groups: Sequence[Deployed]) -> Visits:
+    """What the requests met at a stage; a dropped one is of no group and has no answer."""
+    numbers = np.array([*(one.number for one in groups), UNKNOWN])
+    visits = replace(unmet(groups, len(seen.group_N)), group_R=numbers.astype(signed(numbers.max()))[seen.group_N])
+    visits.wait_s_R[:] = seen.start_s_N - seen.arrival_s_N
+    visits.service_s_R[:] = seen.answer_s_N - seen.start_s_N
+    visits.batch_R[:] = np.maximum(seen.batch_N, 0)
+    visits.stop_exit_R[:], visits.correct_R[:] = UNKNOWN, UNKNOWN
+    for number, one in enumerate(groups):
+        mine = np.flatnonzero(seen.group_N == number)
+        visits.stop_exit_R[mine] = one.answers.stop_M[seen.row_N[mine]]
+        visits.correct_R[mine] = one.answers.correct_M[seen.row_N[mine]]
+    return visits

@@ -106,7 +106,9 @@ class DrawnBatches:
             passed_s_JK[:, exit] = spent_s_J
         np.cumsum(passed_s_JK, axis=1, out=passed_s_JK)
         stop_N = self.stop_N[first_J[0] : first_J[-1] + count_J[-1]]
-        return np.asarray(passed_s_JK[np.repeat(np.arange(len(first_J)), count_J), stop_N])
+        place_N = np.repeat(np.arange(0, passed_s_JK.size, len(self.parts_K)), count_J)
+        place_N += stop_N
+        return np.asarray(passed_s_JK.ravel()[place_N])
 
     def _spent_s(self, first_L: Ints, count_L: Ints) -> Iterator[Floats]:
         """Seconds from each exit to the next, with the requests that are left."""

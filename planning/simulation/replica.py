@@ -12,13 +12,14 @@ import numpy as np
 from ttamer.planning.simulation.clocks import CLOCKS
 from ttamer.planning.simulation.filling import fill
 from ttamer.planning.simulation.lanes import run_block
+from ttamer.planning.simulation.line import Arrivals
 from ttamer.planning.simulation.service import BatchService
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.records import Floats, Ints
 from ttamer.profiles.registry import lookup
 
 PIECE = 16_384  # requests that are Python's floats at a time
-BLOCK = 131_072  # requests that are simulated in lanes at a time
+BLOCK = 98_304  # requests that are simulated in lanes at a time; more are hardly faster
 FEWEST_IN_LANES = 60_000  # requests, below which there are too few lanes to gain anything
 
 
@@ -66,14 +67,14 @@ class Schedule:
     batch_N: Ints
 
 
-def run_replica(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Schedule:
+def run_replica(arrivals: Arrivals, batching: Batching, service: BatchService) -> Schedule:
     """The schedule of a replica that is given these arrivals (seconds, ascending) from an empty start."""
-    return joined(run_in_pieces(arrival_s_N, batching, service))
+    return joined(run_in_pieces(arrivals, batching, service))
 
 
-def run_in_pieces(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
+def run_in_pieces(arrivals: Arrivals, batching: Batching, service: BatchService) -> Iterator[Schedule]:
     """The same piece by piece, each of about PIECE requests, so that few of them are in memory more than once."""
-    return (_run_singly if batching.size == 1 else _run_batched)(arrival_s_N, batching, service)
+    return (_run_singly if batching.size == 1 else _run_batched)(arrivals, batching, service)
 
 
 def run_unlimited(arrival_s_N: Floats, service: BatchService) -> Schedule:
@@ -89,15 +90,15 @@ def run_unlimited(arrival_s_N: Floats, service: BatchService) -> Schedule:
     )
 
 
-def _run_singly(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
+def _run_singly(arrivals: Arrivals, batching: Batching, service: BatchService) -> Iterator[Schedule]:
     """Lindley's recursion wait_n+1 = max(0, wait_n + service_n - gap_n), unrolled into a cumulative maximum.
 
     A request that finds the server idle is its own maximum, so its wait is exactly 0.
     Source: Lindley, The theory of queues with a single server (1952).
     """
     free_s = 0.0
-    for begun in range(0, len(arrival_s_N), PIECE):
-        piece_s_N = arrival_s_N[begun : begun + PIECE]
+    for begun in range(0, len(arrivals), PIECE):
+        piece_s_N = arrivals[begun : begun + PIECE]
         single = service.single(len(piece_s_N))
         before_s_N = np.cumsum(single.busy_s_N) - single.busy_s_N
         slack_s_N = piece_s_N - before_s_N
@@ -117,17 +118,17 @@ def _run_singly(arrival_s_N: Floats, batching: Batching, service: BatchService) 
         )
 
 
-def _run_batched(arrival_s_N: Floats, batching: Batching, service: BatchService) -> Iterator[Schedule]:
+def _run_batched(arrivals: Arrivals, batching: Batching, service: BatchService) -> Iterator[Schedule]:
     """Many requests in lanes, as long as the server now and then catches up; few, and a busy server's, in order."""
-    begun, free_s, requests = 0, 0.0, len(arrival_s_N)
+    begun, free_s, requests = 0, 0.0, len(arrivals)
     in_lanes = True
     while begun < requests:
         piece = None
         if in_lanes and requests - begun >= FEWEST_IN_LANES:
-            piece = _in_lanes(arrival_s_N[begun : begun + BLOCK + batching.size], batching, service, free_s)
+            piece = _in_lanes(arrivals[begun : begun + BLOCK + batching.size], batching, service, free_s)
             in_lanes = piece is not None
         if piece is None:
-            piece = _in_order(arrival_s_N[begun : begun + PIECE + batching.size], batching, service, free_s)
+            piece = _in_order(arrivals[begun : begun + PIECE + batching.size], batching, service, free_s)
         yield replace(piece, first_J=piece.first_J + begun)
         begun, free_s = begun + len(piece.wait_s_N), float(piece.end_s_J[-1])
 
@@ -149,8 +150,10 @@ def _in_lanes(arrival_s_N: Floats, batching: Batching, service: BatchService, fr
         first_J=found.first_J,
         start_s_J=found.start_s_J,
         end_s_J=found.end_s_J,
+        service_s_N=drawn.answered_s(
+            found.first_J, found.count_J, found.end_s_J - found.start_s_J
+        ),  # first, as it takes most room
         wait_s_N=np.repeat(found.start_s_J, found.count_J) - arrival_s_N[:served],
-        service_s_N=drawn.answered_s(found.first_J, found.count_J, found.end_s_J - found.start_s_J),
         batch_N=np.repeat(found.count_J.astype(np.int32), found.count_J),
     )
 

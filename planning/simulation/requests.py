@@ -1,93 +1,118 @@
-"""The request table: what happened to every simulated request, a row a request and stage.
+"""The request table: what happened to every simulated request at every stage.
 
-Axes: N rows, ordered by stage and then by request.
+Axes: R requests in order of arrival.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ttamer.profiles.documents import envelope, write_table
+from ttamer.profiles.documents import envelope, write_tables
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.records import Floats, Ints
 
 FORMAT, VERSION = "requests", 2
-UNKNOWN = -1  # of correct_N, where no records say whether the answer is right
+UNKNOWN = -1  # of correct_R, where no records say whether the answer is right
+EVERYBODY = slice(None)
+ROWS = 65_536  # written at a time, so that a large table is not in memory twice
+
+
+def signed(highest: int) -> np.dtype[Any]:
+    """The smallest type that holds numbers up to this one, and UNKNOWN."""
+    return np.min_scalar_type(UNKNOWN - int(highest))  # a negative number has a signed type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Visits:
+    """What every request met at one stage, in few bytes each, as there may be many requests.
+
+    group_R is the position among the plan's groups. wait until the batch started, service from there to the answer:
+    seconds as float32, so exact to 7 digits; nan where the request was dropped, there or before. batch_R is the size of
+    its batch at the start; correct_R is 1, 0 or UNKNOWN.
+    """
+
+    group_R: Ints
+    wait_s_R: NDArray[np.float32]
+    service_s_R: NDArray[np.float32]
+    batch_R: Ints
+    stop_exit_R: Ints
+    correct_R: Ints
+
+    def sojourn_s(self, some: slice = EVERYBODY) -> Floats:
+        """Seconds of some requests from arrival at the stage to the answer."""
+        return np.add(self.wait_s_R[some], self.service_s_R[some], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RequestTable:
-    """Every visit of a request to a stage: N = stages x requests rows, the requests in order of arrival.
+    """Every request, the first `warm_up` of which are not judged, and its visits to the stages.
 
-    The first `warm_up` requests are not judged. group_N is the position among the plan's groups. arrival_s_N is at the
-    stage; wait until the batch started, service from there to the answer, sojourn both; nan where the request was
-    dropped, there or before. batch_N is the size of its batch at the start; correct_N is 1, 0 or UNKNOWN. network_s_R:
-    seconds that each request was under way before the first stage, None if none was.
+    arrival_s_R: at the first stage. sojourn_s_R: from sending to the last answer, inf if dropped; in full precision,
+    as promises are held against it. network_s_R: seconds that each request was under way before the first stage, None
+    if none was.
     """
 
-    stages: int
     warm_up: int
-    arrival_s_N: Floats
-    group_N: Ints
-    wait_s_N: Floats
-    service_s_N: Floats
-    batch_N: Ints
-    stop_exit_N: Ints
-    correct_N: Ints
+    arrival_s_R: Floats
+    sojourn_s_R: Floats
+    visits: tuple[Visits, ...]
     network_s_R: Floats | None = None
 
     @property
     def requests(self) -> int:
         """How many requests there were."""
-        return len(self.arrival_s_N) // self.stages
+        return len(self.arrival_s_R)
 
-    @property
-    def request_N(self) -> Ints:
-        """The number of each row's request."""
-        return np.tile(np.arange(self.requests), self.stages)
-
-    @property
-    def warm_up_N(self) -> NDArray[np.bool_]:
-        """Whether each row's request is one of those that are not judged."""
-        return self.request_N < self.warm_up
-
-    @property
-    def sojourn_s_N(self) -> Floats:
-        """Seconds from arrival at the stage to the answer."""
-        return self.wait_s_N + self.service_s_N
+    def arrival_s(self, stage: int, some: slice = EVERYBODY) -> Floats:
+        """When some requests arrived at a stage, nan where they were dropped before; to 7 digits of their sojourn."""
+        arrival_s_R = self.arrival_s_R[some]
+        for before in self.visits[:stage]:
+            arrival_s_R = arrival_s_R + before.sojourn_s(some)
+        return arrival_s_R
 
     def end_to_end_s(self) -> Floats:
         """Seconds of each measured request from sending to the last answer, in order of arrival; inf if dropped."""
-        total_s_R = np.asarray(self.network_s_R if self.network_s_R is not None else np.zeros(self.requests))
-        for stage in range(self.stages):
-            rows = slice(stage * self.requests, (stage + 1) * self.requests)
-            total_s_R = total_s_R + self.wait_s_N[rows] + self.service_s_N[rows]
-        total_s_R[np.isnan(total_s_R)] = np.inf
-        return total_s_R[self.warm_up :]
+        return self.sojourn_s_R[self.warm_up :]
 
     def write(self, path: Path, provenance: Provenance) -> None:
-        """Write the table as Parquet."""
+        """Write the table as Parquet: a row a request and stage, ordered by stage and then by request."""
+        tables = (
+            self._rows(stage, slice(begun, min(begun + ROWS, self.requests)))
+            for stage in range(len(self.visits))
+            for begun in range(0, self.requests, ROWS)
+        )
+        write_tables(path, tables, envelope(FORMAT, VERSION, provenance))
+
+    def _rows(self, stage: int, some: slice) -> pa.Table:
+        """Some requests' visits to a stage."""
+        visits, request_R = self.visits[stage], np.arange(some.start, some.stop)
+        service_s_R, correct_R = visits.service_s_R[some], visits.correct_R[some]
         columns = {
-            "request": pa.array(self.request_N, pa.int64()),
-            "warm_up": pa.array(self.warm_up_N, pa.bool_()),
-            "arrival_s": _numbers(self.arrival_s_N),
-            "group": pa.array(self.group_N, pa.int32()),
-            "wait_s": _numbers(self.wait_s_N),
-            "service_s": _numbers(self.service_s_N),
-            "sojourn_s": _numbers(self.sojourn_s_N),
-            "batch": pa.array(self.batch_N, pa.int32()),
-            "stop_exit": pa.array(self.stop_exit_N, pa.int32()),
-            "correct": pa.array(self.correct_N == 1, pa.bool_(), mask=self.correct_N == UNKNOWN),
-            "dropped": pa.array(np.isnan(self.service_s_N), pa.bool_()),
+            "request": pa.array(request_R, pa.int64()),
+            "warm_up": pa.array(request_R < self.warm_up, pa.bool_()),
+            "arrival_s": _numbers(self.arrival_s(stage, some)),
+            "group": _integers(visits.group_R[some]),
+            "wait_s": _numbers(visits.wait_s_R[some]),
+            "service_s": _numbers(service_s_R),
+            "sojourn_s": _numbers(visits.sojourn_s(some)),
+            "batch": _integers(visits.batch_R[some]),
+            "stop_exit": _integers(visits.stop_exit_R[some]),
+            "correct": pa.array(correct_R == 1, pa.bool_(), mask=correct_R == UNKNOWN),
+            "dropped": pa.array(np.isnan(service_s_R), pa.bool_()),
         }
         if self.network_s_R is not None:
-            columns["network_s"] = pa.array(np.tile(self.network_s_R, self.stages), pa.float64())
-        write_table(path, pa.table(columns), envelope(FORMAT, VERSION, provenance))
+            columns["network_s"] = pa.array(self.network_s_R[some], pa.float64())
+        return pa.table(columns)
 
 
-def _numbers(values_N: Floats) -> pa.Array:
+def _numbers(values_R: NDArray[np.floating]) -> pa.Array:
     """Numbers, null where there is none."""
-    return pa.array(values_N, pa.float64(), mask=np.isnan(values_N))
+    return pa.array(values_R.astype(np.float64), pa.float64(), mask=np.isnan(values_R))
+
+
+def _integers(values_R: Ints) -> pa.Array:
+    return pa.array(values_R.astype(np.int32), pa.int32())

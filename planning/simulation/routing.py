@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ttamer.planning.simulation.filling import fill
+from ttamer.planning.simulation.line import Arrivals, Some, places_of
 from ttamer.planning.simulation.replica import Batching, Schedule, run_in_pieces, schedule_of
 from ttamer.planning.simulation.service import BatchService
-from ttamer.profiles.records import Floats, Ints
+from ttamer.profiles.records import Ints
 
 MakeService = Callable[[MutableSequence[int], np.random.Generator], BatchService]
 
@@ -27,33 +28,35 @@ class Part:
     schedule: Schedule
 
 
-Routing = Callable[[Floats, Ints, int, Batching, MakeService, np.random.Generator], Iterator[Part]]
+Routing = Callable[[Arrivals, Ints, int, Batching, MakeService, np.random.Generator], Iterator[Part]]
 
 
 def random_split(
-    arrival_s_N: Floats, stop_N: Ints, replicas: int, batching: Batching, make: MakeService, rng: np.random.Generator
+    arrivals: Arrivals, stop_N: Ints, replicas: int, batching: Batching, make: MakeService, rng: np.random.Generator
 ) -> Iterator[Part]:
     """Every request goes to a replica drawn evenly, so Poisson arrivals stay Poisson at every replica."""
-    count = len(arrival_s_N)
-    replica_N = rng.integers(0, replicas, count, dtype=np.int32) if replicas > 1 else None
+    replica_N = None
+    if replicas > 1:
+        replica_N = rng.integers(0, replicas, len(arrivals), dtype=np.int32).astype(np.min_scalar_type(replicas))
     for replica, child in enumerate(rng.spawn(replicas)):
-        mine_N = None if replica_N is None else np.flatnonzero(replica_N == replica)
-        stops = array("h", (stop_N if mine_N is None else stop_N[mine_N]).astype(np.int16).tobytes())
+        mine_N = None if replica_N is None else places_of(replica_N == replica)
+        stops = array(stop_N.dtype.char, (stop_N if mine_N is None else stop_N[mine_N]).tobytes())
         begun = 0
         for schedule in run_in_pieces(
-            arrival_s_N if mine_N is None else arrival_s_N[mine_N], batching, make(stops, child)
+            arrivals if mine_N is None else Some(arrivals, mine_N), batching, make(stops, child)
         ):
             end = begun + len(schedule.wait_s_N)
             yield Part(replica, slice(begun, end) if mine_N is None else mine_N[begun:end], schedule)
             begun = end
+            del schedule  # before the next one is made
 
 
 def shortest_queue(
-    arrival_s_N: Floats, stop_N: Ints, replicas: int, batching: Batching, make: MakeService, rng: np.random.Generator
+    arrivals: Arrivals, stop_N: Ints, replicas: int, batching: Batching, make: MakeService, rng: np.random.Generator
 ) -> Iterator[Part]:
     """Every request goes to the replica with the fewest unanswered requests; of equals to the first."""
     queues = [_OpenReplica.empty(number, batching, make, child) for number, child in enumerate(rng.spawn(replicas))]
-    for position, (arrival_s, stop) in enumerate(zip(arrival_s_N.tolist(), stop_N.tolist(), strict=True)):
+    for position, (arrival_s, stop) in enumerate(zip(arrivals[:].tolist(), stop_N.tolist(), strict=True)):
         lengths = [queue.length_at(arrival_s) for queue in queues]
         queues[lengths.index(min(lengths))].admit(position, arrival_s, stop)
     for queue in queues:

@@ -5,13 +5,13 @@ Axes: N requests, G groups of a stage, R replicas, W windows of time.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ttamer.planning.simulation.deployment import Deployed
-from ttamer.planning.simulation.replica import PIECE
-from ttamer.planning.simulation.requests import UNKNOWN, RequestTable
+from ttamer.planning.simulation.deployment import Answers, Deployed
+from ttamer.planning.simulation.line import Line, Some, places_of
+from ttamer.planning.simulation.replica import PIECE, Schedule
+from ttamer.planning.simulation.requests import RequestTable, Visits, signed
 from ttamer.planning.simulation.routing import Routing
 from ttamer.profiles.records import Floats, Ints
 
@@ -40,94 +40,103 @@ def run_stages(
 
     A request arrives at the next stage when it is answered by the last. seeds: a generator a stage.
     """
-    requests = len(arrival_s_N)
     edges_s_W = np.linspace(arrival_s_N[warm_up], arrival_s_N[-1], WINDOWS + 1)
-    table = empty_table(len(stages), requests, warm_up)
-    table.arrival_s_N[:requests] = arrival_s_N
+    requests, due_s_N = len(arrival_s_N), arrival_s_N.copy()
+    met: list[Visits] = []
     loads: list[Load] = []
-    for place, (stage, rng) in enumerate(zip(stages, seeds, strict=True)):
-        rows = slice(place * requests, (place + 1) * requests)
-        order_N = None if place == 0 else np.argsort(table.arrival_s_N[rows], kind="stable")
-        loads += _run_stage(stage, _Visits(table, rows, order_N), edges_s_W, routing, rng)
-        if place + 1 < len(stages):
-            after = table.arrival_s_N[rows.stop : rows.stop + requests]
-            np.add(table.arrival_s_N[rows], table.wait_s_N[rows], out=after)
-            after += table.service_s_N[rows]
+    for stage, rng in zip(stages, seeds, strict=True):
+        since_s_N = arrival_s_N if len(met) + 1 == len(stages) else None
+        stop = _Stop(Line.of(due_s_N), unmet(stage, requests), since_s_N)
+        loads += _run_stage(stage, stop, edges_s_W, routing, rng)
+        met.append(stop.visits)
+        del stop  # and with it the order
         if on_progress:
-            on_progress((place + 1) * requests, len(stages) * requests)
+            on_progress(len(met) * requests, len(stages) * requests)
+    table = RequestTable(warm_up=warm_up, arrival_s_R=arrival_s_N, sojourn_s_R=due_s_N, visits=tuple(met))
     return table, sorted(loads, key=lambda load: load.deployed.number)
 
 
 @dataclass(frozen=True, slots=True)
-class _Visits:
-    """The rows of a table that belong to one stage, and their order of arrival; None if they lie in it."""
+class _Stop:
+    """A stage on the requests' way: who comes when, what they meet. since_s_R: first arrivals, if it is the last."""
 
-    table: RequestTable
-    rows: slice
-    order_N: Ints | None
+    line: Line
+    visits: Visits
+    since_s_R: Floats | None
 
-    def get(self, name: str, mine: Ints | slice) -> Any:
-        """A column at positions in order of arrival; a view of it where that is possible."""
-        column = getattr(self.table, name)[self.rows]
-        return column[mine] if self.order_N is None else column[self.order_N[mine]]
+    def give_answers(self, places: Ints | slice, number: int, answers: Answers) -> None:
+        """Write where requests of a group stop and whether their answers are right."""
+        visits, who = self.visits, self.line.requests(places)
+        visits.stop_exit_R[who], visits.correct_R[who] = answers.stop_M, answers.correct_M
+        if visits.group_R.flags.writeable:
+            visits.group_R[who] = number
 
-    def put(self, name: str, mine: Ints | slice, values: Any) -> None:
-        """Write a column at positions in order of arrival."""
-        getattr(self.table, name)[self.rows][mine if self.order_N is None else self.order_N[mine]] = values
+    def serve(self, places: Ints | slice, schedule: Schedule) -> None:
+        """Write what requests met. They are due at the next stage now; behind the last, it is how long they took."""
+        visits, who = self.visits, self.line.requests(places)
+        visits.wait_s_R[who], visits.service_s_R[who] = schedule.wait_s_N, schedule.service_s_N
+        visits.batch_R[who] = schedule.batch_N
+        due_s_R, since_s_R = self.line.due_s_R, self.since_s_R
+        if since_s_R is None:
+            due_s_R[who] = due_s_R[who] + schedule.wait_s_N + schedule.service_s_N
+        else:  # nothing is rounded where there is one stage
+            due_s_R[who] = (due_s_R[who] - since_s_R[who]) + (schedule.wait_s_N + schedule.service_s_N)
 
 
-def empty_table(stages: int, requests: int, warm_up: int) -> RequestTable:
-    """Room for what the requests will meet; few bytes for small numbers, as there may be many requests."""
-    rows = stages * requests
-    return RequestTable(
-        stages=stages,
-        warm_up=warm_up,
-        arrival_s_N=np.full(rows, np.nan),
-        group_N=np.full(rows, UNKNOWN, dtype=np.int16),
-        wait_s_N=np.full(rows, np.nan),
-        service_s_N=np.full(rows, np.nan),
-        batch_N=np.zeros(rows, dtype=np.int32),
-        stop_exit_N=np.full(rows, UNKNOWN, dtype=np.int16),
-        correct_N=np.full(rows, UNKNOWN, dtype=np.int8),
+def unmet(groups: Sequence[Deployed], requests: int) -> Visits:
+    """Room for what the requests will meet at a stage; a single group is one number."""
+    numbers, stops = np.array([one.number for one in groups]), [int(one.answers.stop_M.max()) for one in groups]
+    number = numbers.astype(signed(numbers.max()))
+    return Visits(
+        group_R=np.empty(requests, number.dtype) if len(groups) > 1 else np.broadcast_to(number, requests),
+        wait_s_R=np.empty(requests, np.float32),
+        service_s_R=np.empty(requests, np.float32),
+        batch_R=np.empty(requests, np.min_scalar_type(max(one.batching.size for one in groups))),
+        stop_exit_R=np.empty(requests, signed(max(stops))),
+        correct_R=np.empty(requests, np.int8),
     )
 
 
 def _run_stage(
-    groups: Sequence[Deployed], visits: _Visits, edges_s_W: Floats, routing: Routing, rng: np.random.Generator
+    groups: Sequence[Deployed], stop: _Stop, edges_s_W: Floats, routing: Routing, rng: np.random.Generator
 ) -> list[Load]:
-    """Write what the requests of a stage meet into their rows of the table."""
-    count = visits.rows.stop - visits.rows.start
-    shares = np.array([one.group.share for one in groups])
-    chosen_N = None
-    if len(groups) > 1:
-        chosen_N = rng.choice(len(groups), count, p=shares / shares.sum()).astype(np.int16)
+    """Let the requests go through a stage."""
+    chosen_N = _chosen(groups, len(stop.line), rng) if len(groups) > 1 else None
     loads = []
     for place, (one, child) in enumerate(zip(groups, rng.spawn(len(groups)), strict=True)):
-        mine_N = None if chosen_N is None else np.flatnonzero(chosen_N == place)
-        _draw_rows(one, visits, mine_N, count, rng)
-        everybody = slice(0, count) if mine_N is None else mine_N
-        arrival_s_M, stop_M = visits.get("arrival_s_N", everybody), visits.get("stop_exit_N", everybody)
+        mine_N = None if chosen_N is None else places_of(chosen_N == place)
+        stop_M = _draw_answers(one, stop, mine_N, rng)
+        arrivals = stop.line if mine_N is None else Some(stop.line, mine_N)
         busy_RW = np.zeros((one.group.replicas, len(edges_s_W) - 1))
-        for part in routing(arrival_s_M, stop_M, one.group.replicas, one.batching, one.service, child):
-            at = part.position_N if mine_N is None else mine_N[part.position_N]
-            visits.put("wait_s_N", at, part.schedule.wait_s_N)
-            visits.put("service_s_N", at, part.schedule.service_s_N)
-            visits.put("batch_N", at, part.schedule.batch_N)
+        for part in routing(arrivals, stop_M, one.group.replicas, one.batching, one.service, child):
+            stop.serve(part.position_N if mine_N is None else mine_N[part.position_N], part.schedule)
             busy_RW[part.replica] += busy_shares(part.schedule.start_s_J, part.schedule.end_s_J, edges_s_W)
+            del part  # before the next one is made
         loads.append(Load(one, busy_RW))
     return loads
 
 
-def _draw_rows(one: Deployed, visits: _Visits, mine_N: Ints | None, count: int, rng: np.random.Generator) -> None:
-    """Give every request of a group a row of the test records: where it stops and whether the answer is right."""
-    mine = count if mine_N is None else len(mine_N)
-    for begun in range(0, mine, PIECE):
-        end = min(begun + PIECE, mine)
-        at = slice(begun, end) if mine_N is None else mine_N[begun:end]
-        record_M = (rng.random(end - begun) * len(one.answers.stop_M)).astype(np.int64)
-        visits.put("group_N", at, one.number)
-        visits.put("stop_exit_N", at, one.answers.stop_M[record_M])
-        visits.put("correct_N", at, one.answers.correct_M[record_M])
+def _chosen(groups: Sequence[Deployed], count: int, rng: np.random.Generator) -> Ints:
+    """The group of every request, drawn by the shares of load."""
+    shares = np.array([one.group.share for one in groups])
+    chosen_N = np.empty(count, np.min_scalar_type(len(groups)))
+    for begun in range(0, count, PIECE):
+        piece_N = chosen_N[begun : begun + PIECE]
+        piece_N[:] = rng.choice(len(groups), len(piece_N), p=shares / shares.sum())
+    return chosen_N
+
+
+def _draw_answers(one: Deployed, stop: _Stop, mine_N: Ints | None, rng: np.random.Generator) -> Ints:
+    """Give every request of a group a row of the test records; where they stop, in order of arrival."""
+    count = len(stop.line) if mine_N is None else len(mine_N)
+    stop_M = np.empty(count, stop.visits.stop_exit_R.dtype)
+    for begun in range(0, count, PIECE):
+        end = min(begun + PIECE, count)
+        row_M = (rng.random(end - begun) * len(one.answers.stop_M)).astype(np.int64)
+        answers = Answers(one.answers.stop_M[row_M], one.answers.correct_M[row_M])
+        stop.give_answers(slice(begun, end) if mine_N is None else mine_N[begun:end], one.number, answers)
+        stop_M[begun:end] = answers.stop_M
+    return stop_M
 
 
 def busy_shares(start_s_J: Floats, end_s_J: Floats, edges_s_W: Floats) -> Floats:

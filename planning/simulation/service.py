@@ -279,8 +279,8 @@ class StagedService:
         parts_K = self._curves.parts()
         if any(share < 1 for parts in parts_K for _, share in parts):
             return None
-        stop_N = np.full(places, len(parts_K) - 1, dtype=np.int64)
-        known_N = np.asarray(self._stops[:places], dtype=np.int64)
+        known_N = np.asarray(self._stops[:places])
+        stop_N = np.full(places, len(parts_K) - 1, known_N.dtype)
         stop_N[: len(known_N)] = known_N
         tables_K = [[curve.table(self._up_to) for curve, _ in parts] for parts in parts_K]
         return places_drawn(tables_K, places, self._rng, stop_N, releases=self._releases)

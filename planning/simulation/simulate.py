@@ -78,7 +78,7 @@ def simulate(
     measured.
     """
     conditions = conditions or Conditions()
-    size.check(len(plan.service.stages), memory_bytes)
+    size.check(len(plan.service.stages), conditions.footprint, memory_bytes)
     stages = deploy(plan, profile, records, conditions.clock, releases=conditions.releases)
     for one in (one for groups in stages for one in groups):
         conditions.discipline.check_batch(one.batching.size)
@@ -89,6 +89,7 @@ def simulate(
         replication, table = _replicate(plan, stages, conditions, size.requests, rng, tell)
         done.append(replication)
         first = first or table
+        del table  # the next one needs the room
     assert first is not None
     return _report(plan, records, stages, conditions, done, seed, plan_sha256), first
 
@@ -129,11 +130,12 @@ def _replicate(
 
 
 def _group_load(load: Load, table: RequestTable) -> GroupLoad:
-    measured_N = (table.group_N == load.deployed.number) & (table.batch_N > 0)
-    for stage in range(table.stages):
-        measured_N[stage * table.requests : stage * table.requests + table.warm_up] = False
-    requests = int(measured_N.sum())
-    batches = float((1 / table.batch_N[measured_N]).sum())
+    requests, batches = 0, 0.0
+    for visits in table.visits:
+        measured_R = (visits.group_R == load.deployed.number) & (visits.batch_R > 0)
+        measured_R[: table.warm_up] = False
+        requests += int(measured_R.sum())
+        batches += float((1 / visits.batch_R[measured_R]).sum())
     group = load.deployed.group
     return GroupLoad(
         stage=group.stage,

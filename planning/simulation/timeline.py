@@ -80,24 +80,19 @@ def timeline_of_run(run: AdaptiveRun, quantile: float, width_s: float | None = N
 
 def timeline_of_plan(table: RequestTable, plan: Plan, width_s: float | None = None) -> Timeline:
     """The timeline of a plan's requests, warm-up included; its cores do not change."""
-    requests = table.requests
-    arrival_s_R = table.arrival_s_N[:requests]
-    duration_s = float(arrival_s_R[-1])
-    sojourn_s_R = np.zeros(requests) if table.network_s_R is None else table.network_s_R.copy()
-    accuracy_R = np.ones(requests)
-    for stage in range(table.stages):
-        rows = slice(stage * requests, (stage + 1) * requests)
-        sojourn_s_R += table.wait_s_N[rows] + table.service_s_N[rows]
-        correct_R = table.correct_N[rows]
-        accuracy_R *= np.where(correct_R == UNKNOWN, np.nan, correct_R)
-    sojourn_s_R[np.isnan(sojourn_s_R)] = np.inf
+    duration_s = float(table.arrival_s_R[-1])
+    accuracy_R = np.ones(table.requests)
+    for visits in table.visits:
+        accuracy_R *= visits.correct_R
+        accuracy_R[visits.correct_R == UNKNOWN] = np.nan
     width = width_s or width_of(duration_s)
     cores_W = np.full(
         max(1, math.ceil(duration_s / width)), float(sum(one.replicas * one.cores for one in plan.groups))
     )
     service = plan.service
     return _timeline(
-        arrival_s_R, sojourn_s_R, accuracy_R, cores_W, width, duration_s, service.serving_s, service.quantile
+        table.arrival_s_R, table.sojourn_s_R, accuracy_R, cores_W, width, duration_s, service.serving_s,
+        service.quantile,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_a_plan_with_room_to_spare_keeps_its_promise() -> None:
     }  # fmt: skip
     assert report.warm_up_requests == 1000
     assert report.slo_misses == 0
-    assert len(table.request_N) == 10_000
+    assert table.requests == 10_000
 
 
 def test_a_promise_of_less_latency_than_a_single_service_is_broken() -> None:
@@ -86,9 +86,9 @@ def test_early_exits_answer_sooner_and_keep_servers_less_busy() -> None:
     )
     assert early[0].groups[0].utilization < last[0].groups[0].utilization
     assert early[1].end_to_end_s().mean() < 0.9 * last[1].end_to_end_s().mean()
-    stops = early[1].stop_exit_N
+    stops = early[1].visits[0].stop_exit_R
     assert set(stops.tolist()) == {0, 1}
-    served_s = [early[1].service_s_N[stops == stop].mean() for stop in (0, 1)]
+    served_s = [early[1].visits[0].service_s_R[stops == stop].mean() for stop in (0, 1)]
     assert served_s[0] < served_s[1]
 
 
@@ -116,16 +116,16 @@ def test_load_is_shared_as_planned_and_groups_are_reported_in_the_plans_order() 
     assert [group.model for group in report.groups] == [MODEL, "other"]
     assert report.groups[0].requests == pytest.approx(0.75 * 18_000, abs=4 * (18_000 * 3 / 16) ** 0.5)
     assert sum(group.requests for group in report.groups) == 18_000
-    assert (table.group_N == 0).mean() == pytest.approx(0.75, abs=0.02)
+    assert (table.visits[0].group_R == 0).mean() == pytest.approx(0.75, abs=0.02)
 
 
 def test_a_pipeline_hands_answers_on_and_its_latency_is_the_sum() -> None:
     profile = profile_of()
     groups = (group_of(stage="first"), group_of("early", stage="second", batch=2, batch_timeout_s=0.003))
     report, table = simulated(plan_of(profile, *groups), profile, RECORDS, requests=5000, seed=1)
-    first, second = np.arange(5000), np.arange(5000, 10_000)
-    assert table.arrival_s_N[second] == pytest.approx(table.arrival_s_N[first] + table.sojourn_s_N[first])
-    assert table.end_to_end_s() == pytest.approx((table.sojourn_s_N[first] + table.sojourn_s_N[second])[500:])
+    first, second = table.visits
+    assert table.arrival_s(1) == pytest.approx(table.arrival_s_R + first.sojourn_s())
+    assert table.end_to_end_s() == pytest.approx((first.sojourn_s() + second.sojourn_s())[500:])
     assert [group.requests for group in report.groups] == [4500, 4500]
 
 
@@ -153,7 +153,7 @@ def test_an_accuracy_that_no_records_can_show_is_noted_and_does_not_decide() -> 
     assert report.checks[3].verdict == "undecided"
     assert report.verdict == "kept"
     assert any("accuracy was not checked" in note for note in report.notes)
-    assert set(table.correct_N.tolist()) == {UNKNOWN}
+    assert set(table.visits[0].correct_R.tolist()) == {UNKNOWN}
 
 
 def test_records_of_another_data_set_do_not_vouch_for_the_promise() -> None:
@@ -254,7 +254,7 @@ def test_impossible_arguments_are_refused(arguments: dict[str, object], message:
 def test_constant_arrivals_at_one_replica_never_wait_below_capacity() -> None:
     profile = profile_of()
     report, table = simulated(plan_of(profile), profile, {}, requests=1000, seed=1, arrivals="constant")
-    assert table.wait_s_N.max() == pytest.approx(0, abs=1e-9)
+    assert table.visits[0].wait_s_R.max() == pytest.approx(0, abs=1e-9)
     assert report.arrivals == "constant"
     assert report.checks[0].observed == pytest.approx(0.011)
 
@@ -282,7 +282,7 @@ def test_reports_and_requests_are_documents(tmp_path: Path) -> None:
         "request", "warm_up", "arrival_s", "group", "wait_s", "service_s", "sojourn_s", "batch", "stop_exit", "correct",
         "dropped",
     ]  # fmt: skip
-    assert read["sojourn_s"].to_numpy() == pytest.approx(table.wait_s_N + table.service_s_N)
+    assert read["sojourn_s"].to_numpy() == pytest.approx(table.visits[0].sojourn_s())
     assert set(read["correct"].to_pylist()) == {True}
 
 
