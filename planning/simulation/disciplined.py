@@ -91,23 +91,23 @@ def _table(run: AdaptiveRun, deployed: Sequence[Deployed], warm_up: int) -> Requ
     by_name = {str(one.number): one for one in deployed}
     return RequestTable(
         warm_up=warm_up,
-        arrival_s_R=run.arrival_s_N,
-        sojourn_s_R=run.sojourn_s_N,
+        arrival_s_N=run.arrival_s_N,
+        sojourn_s_N=run.sojourn_s_N,
         visits=tuple(_visits(one, [by_name[setting.name or ""] for setting in one.groups]) for one in run.visits),
-        network_s_R=run.network_s_N if run.network_s_N.any() else None,
+        network_s_N=run.network_s_N if run.network_s_N.any() else None,
     )
 
 
 def _visits(seen: StageVisits, groups: Sequence[Deployed]) -> Visits:
     """What the requests met at a stage; a dropped one is of no group and has no answer."""
     numbers = np.array([*(one.number for one in groups), UNKNOWN])
-    visits = replace(unmet(groups, len(seen.group_N)), group_R=numbers.astype(signed(numbers.max()))[seen.group_N])
-    visits.wait_s_R[:] = seen.start_s_N - seen.arrival_s_N
-    visits.service_s_R[:] = seen.answer_s_N - seen.start_s_N
-    visits.batch_R[:] = np.maximum(seen.batch_N, 0)
-    visits.stop_exit_R[:], visits.correct_R[:] = UNKNOWN, UNKNOWN
+    visits = replace(unmet(groups, len(seen.group_N)), group_N=numbers.astype(signed(numbers.max()))[seen.group_N])
+    visits.wait_s_N[:] = seen.start_s_N - seen.arrival_s_N
+    visits.service_s_N[:] = seen.answer_s_N - seen.start_s_N
+    visits.batch_N[:] = np.maximum(seen.batch_N, 0)
+    visits.stop_exit_N[:], visits.correct_N[:] = UNKNOWN, UNKNOWN
     for number, one in enumerate(groups):
         mine = np.flatnonzero(seen.group_N == number)
-        visits.stop_exit_R[mine] = one.answers.stop_M[seen.row_N[mine]]
-        visits.correct_R[mine] = one.answers.correct_M[seen.row_N[mine]]
+        visits.stop_exit_N[mine] = one.answers.stop_M[seen.row_N[mine]]
+        visits.correct_N[mine] = one.answers.correct_M[seen.row_N[mine]]
     return visits

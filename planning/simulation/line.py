@@ -1,6 +1,6 @@
 """Who comes when to a stage, a group or a replica: looked up a piece at a time, so that nobody is held twice.
 
-Axes: R requests, N and M of them in order of arrival.
+Axes: N requests; of them, or of their places in a line, M.
 """
 
 from dataclasses import dataclass
@@ -29,21 +29,21 @@ class Line:
     Whoever was served may be given another due time, as places before a piece are not looked at again.
     """
 
-    due_s_R: Floats
+    due_s_N: Floats
     order_N: Ints | None
 
     @classmethod
-    def of(cls, due_s_R: Floats) -> Self:
+    def of(cls, due_s_N: Floats) -> Self:
         """Everybody; of those who are due at once the lower number comes first."""
-        if (due_s_R[1:] >= due_s_R[:-1]).all():
-            return cls(due_s_R, None)
-        return cls(due_s_R, np.argsort(due_s_R, kind="stable").astype(np.min_scalar_type(len(due_s_R))))
+        if (due_s_N[1:] >= due_s_N[:-1]).all():
+            return cls(due_s_N, None)
+        return cls(due_s_N, np.argsort(due_s_N, kind="stable").astype(np.min_scalar_type(len(due_s_N))))
 
     def __len__(self) -> int:
-        return len(self.due_s_R)
+        return len(self.due_s_N)
 
     def __getitem__(self, places: slice | Ints, /) -> Floats:
-        return np.asarray(self.due_s_R[self.requests(places)])
+        return np.asarray(self.due_s_N[self.requests(places)])
 
     def requests(self, places: slice | Ints) -> slice | Ints:
         """The numbers of those at these places."""

@@ -46,41 +46,41 @@ def run_stages(
     loads: list[Load] = []
     for stage, rng in zip(stages, seeds, strict=True):
         since_s_N = arrival_s_N if len(met) + 1 == len(stages) else None
-        stop = _Stop(Line.of(due_s_N), unmet(stage, requests), since_s_N)
-        loads += _run_stage(stage, stop, edges_s_W, routing, rng)
-        met.append(stop.visits)
-        del stop  # and with it the order
+        here = _AtStage(Line.of(due_s_N), unmet(stage, requests), since_s_N)
+        loads += _run_stage(stage, here, edges_s_W, routing, rng)
+        met.append(here.visits)
+        del here  # and with it the order
         if on_progress:
             on_progress(len(met) * requests, len(stages) * requests)
-    table = RequestTable(warm_up=warm_up, arrival_s_R=arrival_s_N, sojourn_s_R=due_s_N, visits=tuple(met))
+    table = RequestTable(warm_up=warm_up, arrival_s_N=arrival_s_N, sojourn_s_N=due_s_N, visits=tuple(met))
     return table, sorted(loads, key=lambda load: load.deployed.number)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stop:
-    """A stage on the requests' way: who comes when, what they meet. since_s_R: first arrivals, if it is the last."""
+class _AtStage:
+    """A stage on the requests' way: who comes when, what they meet. since_s_N: first arrivals, if it is the last."""
 
     line: Line
     visits: Visits
-    since_s_R: Floats | None
+    since_s_N: Floats | None
 
     def give_answers(self, places: Ints | slice, number: int, answers: Answers) -> None:
         """Write where requests of a group stop and whether their answers are right."""
         visits, who = self.visits, self.line.requests(places)
-        visits.stop_exit_R[who], visits.correct_R[who] = answers.stop_M, answers.correct_M
-        if visits.group_R.flags.writeable:
-            visits.group_R[who] = number
+        visits.stop_exit_N[who], visits.correct_N[who] = answers.stop_M, answers.correct_M
+        if visits.group_N.flags.writeable:  # more than one group
+            visits.group_N[who] = number
 
     def serve(self, places: Ints | slice, schedule: Schedule) -> None:
         """Write what requests met. They are due at the next stage now; behind the last, it is how long they took."""
         visits, who = self.visits, self.line.requests(places)
-        visits.wait_s_R[who], visits.service_s_R[who] = schedule.wait_s_N, schedule.service_s_N
-        visits.batch_R[who] = schedule.batch_N
-        due_s_R, since_s_R = self.line.due_s_R, self.since_s_R
-        if since_s_R is None:
-            due_s_R[who] = due_s_R[who] + schedule.wait_s_N + schedule.service_s_N
+        visits.wait_s_N[who], visits.service_s_N[who] = schedule.wait_s_N, schedule.service_s_N
+        visits.batch_N[who] = schedule.batch_N
+        due_s_N, since_s_N = self.line.due_s_N, self.since_s_N
+        if since_s_N is None:
+            due_s_N[who] = due_s_N[who] + schedule.wait_s_N + schedule.service_s_N
         else:  # nothing is rounded where there is one stage
-            due_s_R[who] = (due_s_R[who] - since_s_R[who]) + (schedule.wait_s_N + schedule.service_s_N)
+            due_s_N[who] = (due_s_N[who] - since_s_N[who]) + (schedule.wait_s_N + schedule.service_s_N)
 
 
 def unmet(groups: Sequence[Deployed], requests: int) -> Visits:
@@ -88,28 +88,28 @@ def unmet(groups: Sequence[Deployed], requests: int) -> Visits:
     numbers, stops = np.array([one.number for one in groups]), [int(one.answers.stop_M.max()) for one in groups]
     number = numbers.astype(signed(numbers.max()))
     return Visits(
-        group_R=np.empty(requests, number.dtype) if len(groups) > 1 else np.broadcast_to(number, requests),
-        wait_s_R=np.empty(requests, np.float32),
-        service_s_R=np.empty(requests, np.float32),
-        batch_R=np.empty(requests, np.min_scalar_type(max(one.batching.size for one in groups))),
-        stop_exit_R=np.empty(requests, signed(max(stops))),
-        correct_R=np.empty(requests, np.int8),
+        group_N=np.empty(requests, number.dtype) if len(groups) > 1 else np.broadcast_to(number, requests),
+        wait_s_N=np.empty(requests, np.float32),
+        service_s_N=np.empty(requests, np.float32),
+        batch_N=np.empty(requests, np.min_scalar_type(max(one.batching.size for one in groups))),
+        stop_exit_N=np.empty(requests, signed(max(stops))),
+        correct_N=np.empty(requests, np.int8),
     )
 
 
 def _run_stage(
-    groups: Sequence[Deployed], stop: _Stop, edges_s_W: Floats, routing: Routing, rng: np.random.Generator
+    groups: Sequence[Deployed], here: _AtStage, edges_s_W: Floats, routing: Routing, rng: np.random.Generator
 ) -> list[Load]:
     """Let the requests go through a stage."""
-    chosen_N = _chosen(groups, len(stop.line), rng) if len(groups) > 1 else None
+    chosen_N = _chosen(groups, len(here.line), rng) if len(groups) > 1 else None
     loads = []
     for place, (one, child) in enumerate(zip(groups, rng.spawn(len(groups)), strict=True)):
         mine_N = None if chosen_N is None else places_of(chosen_N == place)
-        stop_M = _draw_answers(one, stop, mine_N, rng)
-        arrivals = stop.line if mine_N is None else Some(stop.line, mine_N)
+        stop_M = _draw_answers(one, here, mine_N, rng)
+        arrivals = here.line if mine_N is None else Some(here.line, mine_N)
         busy_RW = np.zeros((one.group.replicas, len(edges_s_W) - 1))
         for part in routing(arrivals, stop_M, one.group.replicas, one.batching, one.service, child):
-            stop.serve(part.position_N if mine_N is None else mine_N[part.position_N], part.schedule)
+            here.serve(part.position_N if mine_N is None else mine_N[part.position_N], part.schedule)
             busy_RW[part.replica] += busy_shares(part.schedule.start_s_J, part.schedule.end_s_J, edges_s_W)
             del part  # before the next one is made
         loads.append(Load(one, busy_RW))
@@ -126,15 +126,15 @@ def _chosen(groups: Sequence[Deployed], count: int, rng: np.random.Generator) ->
     return chosen_N
 
 
-def _draw_answers(one: Deployed, stop: _Stop, mine_N: Ints | None, rng: np.random.Generator) -> Ints:
+def _draw_answers(one: Deployed, here: _AtStage, mine_N: Ints | None, rng: np.random.Generator) -> Ints:
     """Give every request of a group a row of the test records; where they stop, in order of arrival."""
-    count = len(stop.line) if mine_N is None else len(mine_N)
-    stop_M = np.empty(count, stop.visits.stop_exit_R.dtype)
+    count = len(here.line) if mine_N is None else len(mine_N)
+    stop_M = np.empty(count, here.visits.stop_exit_N.dtype)
     for begun in range(0, count, PIECE):
         end = min(begun + PIECE, count)
         row_M = (rng.random(end - begun) * len(one.answers.stop_M)).astype(np.int64)
         answers = Answers(one.answers.stop_M[row_M], one.answers.correct_M[row_M])
-        stop.give_answers(slice(begun, end) if mine_N is None else mine_N[begun:end], one.number, answers)
+        here.give_answers(slice(begun, end) if mine_N is None else mine_N[begun:end], one.number, answers)
         stop_M[begun:end] = answers.stop_M
     return stop_M
 

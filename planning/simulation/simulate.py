@@ -132,10 +132,10 @@ def _replicate(
 def _group_load(load: Load, table: RequestTable) -> GroupLoad:
     requests, batches = 0, 0.0
     for visits in table.visits:
-        measured_R = (visits.group_R == load.deployed.number) & (visits.batch_R > 0)
-        measured_R[: table.warm_up] = False
-        requests += int(measured_R.sum())
-        batches += float((1 / visits.batch_R[measured_R]).sum())
+        measured_N = (visits.group_N == load.deployed.number) & (visits.batch_N > 0)
+        measured_N[: table.warm_up] = False
+        requests += int(measured_N.sum())
+        batches += float((1 / visits.batch_N[measured_N]).sum())
     group = load.deployed.group
     return GroupLoad(
         stage=group.stage,

@@ -80,18 +80,18 @@ def timeline_of_run(run: AdaptiveRun, quantile: float, width_s: float | None = N
 
 def timeline_of_plan(table: RequestTable, plan: Plan, width_s: float | None = None) -> Timeline:
     """The timeline of a plan's requests, warm-up included; its cores do not change."""
-    duration_s = float(table.arrival_s_R[-1])
-    accuracy_R = np.ones(table.requests)
+    duration_s = float(table.arrival_s_N[-1])
+    accuracy_N = np.ones(table.requests)
     for visits in table.visits:
-        accuracy_R *= visits.correct_R
-        accuracy_R[visits.correct_R == UNKNOWN] = np.nan
+        accuracy_N *= visits.correct_N
+        accuracy_N[visits.correct_N == UNKNOWN] = np.nan
     width = width_s or width_of(duration_s)
     cores_W = np.full(
         max(1, math.ceil(duration_s / width)), float(sum(one.replicas * one.cores for one in plan.groups))
     )
     service = plan.service
     return _timeline(
-        table.arrival_s_R, table.sojourn_s_R, accuracy_R, cores_W, width, duration_s, service.serving_s,
+        table.arrival_s_N, table.sojourn_s_N, accuracy_N, cores_W, width, duration_s, service.serving_s,
         service.quantile,
     )  # fmt: skip
 

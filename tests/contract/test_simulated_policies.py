@@ -30,13 +30,13 @@ def test_a_policy_stops_under_load_as_it_does_on_the_records(kind: str, batch: i
     group = group_of("policy", model="toy", batch=batch, batch_timeout_s=0.002)
     plan = plan_of(PROFILE, group, policies={"policy": fitted.to_spec()}, rate_rps=RATE_RPS)
     report, table = simulated(plan, PROFILE, {"toy": TEST}, requests=20_000, seed=1)
-    stops = np.bincount(table.visits[0].stop_exit_R, minlength=EXITS) / len(table.visits[0].stop_exit_R)
+    stops = np.bincount(table.visits[0].stop_exit_N, minlength=EXITS) / len(table.visits[0].stop_exit_N)
     assert stops == pytest.approx(outcome.stop_share_K, abs=4 * (0.25 / 20_000) ** 0.5)
-    assert (table.visits[0].correct_R == 1).mean() == pytest.approx(outcome.accuracy, abs=4 * (0.25 / 20_000) ** 0.5)
+    assert (table.visits[0].correct_N == 1).mean() == pytest.approx(outcome.accuracy, abs=4 * (0.25 / 20_000) ** 0.5)
     assert report.checks[3].observed == pytest.approx(outcome.accuracy)
     assert outcome.mean_s is not None
     if batch == 1:
-        assert table.visits[0].service_s_R.mean() == pytest.approx(outcome.mean_s, rel=0.02)
+        assert table.visits[0].service_s_N.mean() == pytest.approx(outcome.mean_s, rel=0.02)
         assert report.groups[0].utilization == pytest.approx(RATE_RPS * outcome.mean_s, rel=0.04)
     else:
         assert report.groups[0].utilization < RATE_RPS * outcome.mean_s

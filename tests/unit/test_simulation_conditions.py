@@ -53,7 +53,7 @@ def test_requests_followed_one_by_one_meet_what_the_plain_simulation_says() -> N
     )
     assert tables[0].end_to_end_s() == pytest.approx(tables[1].end_to_end_s(), abs=1e-9)
     for one, other in zip(tables[0].visits, tables[1].visits, strict=True):
-        assert (one.batch_R == other.batch_R).all()
+        assert (one.batch_N == other.batch_N).all()
     for one, other in zip(reports[0].groups, reports[1].groups, strict=True):
         assert one.utilization == pytest.approx(other.utilization, abs=1e-6)
         assert one.mean_batch == pytest.approx(other.mean_batch)
@@ -62,7 +62,7 @@ def test_requests_followed_one_by_one_meet_what_the_plain_simulation_says() -> N
 @pytest.mark.parametrize("routing", ["random", "round-robin", "shortest-queue", "shared-queue"])
 def test_every_routing_serves_everybody_and_reports_its_load(routing: str) -> None:
     report, table = simulated(BUSY, PROFILE, RECORDS, requests=8000, seed=4, routing=routing)
-    assert not np.isnan(table.visits[0].service_s_R).any()
+    assert not np.isnan(table.visits[0].service_s_N).any()
     assert report.groups[0].requests == 7200
     assert 0.2 < report.groups[0].utilization < 0.55  # one queue fills larger batches, which cost less a request
     assert report.routing == routing
@@ -100,7 +100,7 @@ def test_a_full_queue_drops_requests_which_are_misses() -> None:
     assert report.drops == pytest.approx(drops.observed or 0.0)
     assert report.slo_misses == pytest.approx(report.drops)
     assert report.verdict == "broken"
-    assert np.isnan(table.visits[0].service_s_R).mean() == pytest.approx(report.drops, abs=0.01)
+    assert np.isnan(table.visits[0].service_s_N).mean() == pytest.approx(report.drops, abs=0.01)
 
 
 def test_what_the_network_takes_counts_against_the_slo() -> None:
@@ -109,9 +109,9 @@ def test_what_the_network_takes_counts_against_the_slo() -> None:
     report, table = simulated(plan, PROFILE, {}, requests=5000, seed=8, network=network)
     assert report.slo_misses == pytest.approx(0.5, abs=0.02)
     assert report.network
-    assert table.network_s_R is not None
-    assert set(np.round(table.network_s_R, 9).tolist()) == {0.0, 0.25}
-    assert (np.diff(table.arrival_s_R) >= 0).all()
+    assert table.network_s_N is not None
+    assert set(np.round(table.network_s_N, 9).tolist()) == {0.0, 0.25}
+    assert (np.diff(table.arrival_s_N) >= 0).all()
 
 
 def test_a_trace_has_its_own_load_and_is_judged_from_its_beginning() -> None:

@@ -67,8 +67,8 @@ def test_showing_and_writing_what_they_did_takes_no_more(tmp_path: Path, monkeyp
     monkeypatch.setattr(requests, "ROWS", 8_192)
     plan = pipeline(1)
     _, table = simulated(plan, PROFILE, RECORDS, requests=REQUESTS, seed=1)
-    columns = [getattr(visits, name) for visits in table.visits for name in visits.__slots__ if name != "group_R"]
-    kept = sum(column.nbytes for column in [*columns, table.arrival_s_R, table.sojourn_s_R]) / 8 / REQUESTS
+    columns = [getattr(visits, name) for visits in table.visits for name in visits.__slots__ if name != "group_N"]
+    kept = sum(column.nbytes for column in [*columns, table.arrival_s_N, table.sojourn_s_N]) / 8 / REQUESTS
 
     def run() -> None:
         timeline_of_plan(table, plan)

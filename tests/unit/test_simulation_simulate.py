@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.builders_simulation import EARLY, LAST_EXIT, MODEL, group_of, plan_of, profile_of, records_of, simulated
+from ttamer.planning.simulation import requests
 from ttamer.planning.simulation.conditions import default_requests
 from ttamer.planning.simulation.requests import UNKNOWN
 from ttamer.planning.simulation.simulate import read_records
@@ -86,9 +87,9 @@ def test_early_exits_answer_sooner_and_keep_servers_less_busy() -> None:
     )
     assert early[0].groups[0].utilization < last[0].groups[0].utilization
     assert early[1].end_to_end_s().mean() < 0.9 * last[1].end_to_end_s().mean()
-    stops = early[1].visits[0].stop_exit_R
+    stops = early[1].visits[0].stop_exit_N
     assert set(stops.tolist()) == {0, 1}
-    served_s = [early[1].visits[0].service_s_R[stops == stop].mean() for stop in (0, 1)]
+    served_s = [early[1].visits[0].service_s_N[stops == stop].mean() for stop in (0, 1)]
     assert served_s[0] < served_s[1]
 
 
@@ -116,7 +117,7 @@ def test_load_is_shared_as_planned_and_groups_are_reported_in_the_plans_order() 
     assert [group.model for group in report.groups] == [MODEL, "other"]
     assert report.groups[0].requests == pytest.approx(0.75 * 18_000, abs=4 * (18_000 * 3 / 16) ** 0.5)
     assert sum(group.requests for group in report.groups) == 18_000
-    assert (table.visits[0].group_R == 0).mean() == pytest.approx(0.75, abs=0.02)
+    assert (table.visits[0].group_N == 0).mean() == pytest.approx(0.75, abs=0.02)
 
 
 def test_a_pipeline_hands_answers_on_and_its_latency_is_the_sum() -> None:
@@ -124,7 +125,7 @@ def test_a_pipeline_hands_answers_on_and_its_latency_is_the_sum() -> None:
     groups = (group_of(stage="first"), group_of("early", stage="second", batch=2, batch_timeout_s=0.003))
     report, table = simulated(plan_of(profile, *groups), profile, RECORDS, requests=5000, seed=1)
     first, second = table.visits
-    assert table.arrival_s(1) == pytest.approx(table.arrival_s_R + first.sojourn_s())
+    assert table.arrival_s(1) == pytest.approx(table.arrival_s_N + first.sojourn_s())
     assert table.end_to_end_s() == pytest.approx((first.sojourn_s() + second.sojourn_s())[500:])
     assert [group.requests for group in report.groups] == [4500, 4500]
 
@@ -153,7 +154,7 @@ def test_an_accuracy_that_no_records_can_show_is_noted_and_does_not_decide() -> 
     assert report.checks[3].verdict == "undecided"
     assert report.verdict == "kept"
     assert any("accuracy was not checked" in note for note in report.notes)
-    assert set(table.visits[0].correct_R.tolist()) == {UNKNOWN}
+    assert set(table.visits[0].correct_N.tolist()) == {UNKNOWN}
 
 
 def test_records_of_another_data_set_do_not_vouch_for_the_promise() -> None:
@@ -254,7 +255,7 @@ def test_impossible_arguments_are_refused(arguments: dict[str, object], message:
 def test_constant_arrivals_at_one_replica_never_wait_below_capacity() -> None:
     profile = profile_of()
     report, table = simulated(plan_of(profile), profile, {}, requests=1000, seed=1, arrivals="constant")
-    assert table.visits[0].wait_s_R.max() == pytest.approx(0, abs=1e-9)
+    assert table.visits[0].wait_s_N.max() == pytest.approx(0, abs=1e-9)
     assert report.arrivals == "constant"
     assert report.checks[0].observed == pytest.approx(0.011)
 
@@ -284,6 +285,22 @@ def test_reports_and_requests_are_documents(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert read["sojourn_s"].to_numpy() == pytest.approx(table.visits[0].sojourn_s())
     assert set(read["correct"].to_pylist()) == {True}
+
+
+def test_requests_are_written_in_pieces_stage_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(PROFILE, group_of(stage="first"), group_of(stage="second", batch=2))
+    _, table = simulated(plan, PROFILE, RECORDS, requests=500, seed=7)
+    monkeypatch.setattr(requests, "ROWS", 200)
+    table.write(tmp_path / "requests.parquet", Provenance())
+    read, _ = read_table(tmp_path / "requests.parquet", "requests", 2)
+    assert read["request"].to_pylist() == [*range(500)] * 2
+    assert read["warm_up"].to_pylist() == ([True] * 50 + [False] * 450) * 2
+    assert read["group"].to_pylist() == [0] * 500 + [1] * 500
+    first, second = table.visits
+    assert read["arrival_s"].to_numpy()[500:] == pytest.approx(table.arrival_s_N + first.sojourn_s())
+    assert (read["wait_s"].to_numpy() == [*first.wait_s_N, *second.wait_s_N]).all()
+    kinds = {str(read.schema.field(name).type) for name in ("arrival_s", "wait_s", "service_s", "sojourn_s")}
+    assert (kinds, str(read.schema.field("batch").type)) == ({"double"}, "int32")
 
 
 def test_answers_without_records_are_neither_right_nor_wrong(tmp_path: Path) -> None:
