@@ -19,7 +19,7 @@ from ttamer.profiling.budgets import FLOOR_ROUNDS, Budget
 from ttamer.profiling.clock import TimeCalls, Timing
 from ttamer.profiling.warming import PART, WHOLE_MODEL, warm_up
 
-SHORTEST_SAMPLE_S = 2e-4  # about 100 x the cost and jitter of reading the clocks
+SHORTEST_SAMPLE_S = 5e-6  # about 50 x the cost of reading the clock; more calls in a row find caches that a head never does
 SETTLE_BELOW_S = 0.1  # refilling a last-level cache of 32 MB takes about 3 ms, little against a longer call
 REFERENCE_EVERY_S = 0.25  # speed drifts over seconds; within a round of short parts one reference is enough
 WARM_WHOLE_SHARE = 0.2  # of the time of a group
@@ -196,8 +196,8 @@ def reference_at(moments_s: Sequence[float], beside: Sequence[Timing]) -> Floats
 def loops_for(call_s: float) -> int:
     """Calls in a sample: one, or as many as make the sample long enough to time.
 
-    >>> loops_for(0.004), loops_for(20e-6)
-    (1, 10)
+    >>> loops_for(20e-6), loops_for(1e-6)
+    (1, 5)
     """
     return max(1, math.ceil(SHORTEST_SAMPLE_S / call_s - 1e-9))
 

@@ -148,13 +148,13 @@ def test_two_processes_share_the_fewest_rounds() -> None:
 
 def test_a_part_too_short_to_time_is_looped_and_divided() -> None:
     clock = FakeClock()
-    (part,) = measured(clock, [Part(part="head", exit=0, call=clock.taking("h", 20e-6))]).parts
+    (part,) = measured(clock, [Part(part="head", exit=0, call=clock.taking("h", 0.5e-6))]).parts
     assert part.kept[0].loops == 10
-    assert part.seconds()[0] == pytest.approx(20e-6)
+    assert part.seconds()[0] == pytest.approx(0.5e-6)
 
 
 def test_a_looped_sample_is_at_least_as_long_as_the_shortest() -> None:
-    assert [loops_for(call_s) for call_s in (1.0, 2e-4, 1.9e-4, 1e-6)] == [1, 1, 2, 200]
+    assert [loops_for(call_s) for call_s in (1.0, 5e-6, 4.9e-6, 1e-7)] == [1, 1, 2, 50]
 
 
 def test_the_reference_beside_a_sample_lies_on_a_line_between_its_neighbours() -> None:
