@@ -1,7 +1,8 @@
 """Models that really exit: what a decision costs beside a head, and predicted beside measured time at batch 1 and 8.
 
 Parts and whole batches are timed in turns in one process on one thread, by the CPU time of that thread: on a busy machine
-it is nearest to the wall time of a quiet one. `ttamer profile MODEL --policy P` does the same by wall clock.
+it is nearest to the wall time of a quiet one. What was measured is compared with what the parts of the same round let
+expect: the median over rounds, and its 95 % interval. `ttamer profile MODEL --policy P` does the same by wall clock.
 
 Without a folder resnet20 is fitted to digits; with one that holds vision/ and text/, resnet20 to CIFAR-10 and MiniLM to
 SST-2. Fits are kept in build/bench/runtime.
@@ -26,11 +27,13 @@ import torch
 from ttamer.cli.models import choose_model
 from ttamer.exits.costs import ExitCosts
 from ttamer.exits.deciding import decider_of
-from ttamer.exits.evaluate import best_within_drop, fit_candidates
+from ttamer.exits.evaluate import best_within_drop, evaluate, fit_candidates
 from ttamer.exits.mixture import KINDS
 from ttamer.exits.signals import confidences, decidedness
 from ttamer.exits.trial import prepare_trial
-from ttamer.planning.prediction import Setting, predict_exiting, predict_whole
+from ttamer.planning.prediction import QUANTILE
+from ttamer.planning.service_times import Paths, Timings, paths_as_seen
+from ttamer.profiles.intervals import quantile_interval
 from ttamer.profiles.profile import WHOLE, LatencyPoint, PointKey, Profile
 from ttamer.profiles.records import ExitRecords
 from ttamer.profiles.samples import Samples
@@ -100,12 +103,12 @@ class Bench:
             self.loops[key] = loops_for(min(cpu_s(call) for _ in range(3)))
         self.seconds.setdefault(key, []).append(cpu_s(call, self.loops[key]))
 
-    def measured(self) -> Profile:
-        """The parts as a profile."""
+    def measured(self, round: int) -> Profile:
+        """The parts as one round found them, as a profile."""
         points = tuple(
             LatencyPoint(
                 key=PointKey(model=self.model, part=p, exit=k, device="cpu", dtype="float32", batch=b, cores=1),
-                samples=Samples(seconds), peak_memory_bytes=0, load_time_s=0.0,
+                samples=Samples(seconds[round : round + 1]), peak_memory_bytes=0, load_time_s=0.0,
             )
             for (p, k, b), seconds in self.seconds.items()
         )  # fmt: skip
@@ -142,20 +145,24 @@ def print_comparison(bench: Bench, policy: Any, trial: Any) -> None:
             for way in trial.ways:
                 runs = [lambda w=way, s=size, i=i: trial.run(w, s, i) for i in range(trial.batches(size))]
                 taken.setdefault((way, size), []).append(statistics.fmean(map(cpu_s, runs)))
-    measured, rng = bench.measured(), np.random.default_rng(0)
-    drawn = taken_from(bench.test, bench.drawn_N)
-    for size in (1, 8):
-        setting = Setting(model=bench.model, device="cpu", cores=1, batch=size)
-        predicted = {
-            "exiting": predict_exiting(measured, setting, policy, drawn, rng).mean_s,
-            "whole": predict_whole(measured, setting, rng).mean_s,
-        }
-        for way, expected_s in predicted.items():
-            seen_s = statistics.median(taken[way, size])
-            print(
-                f"{bench.model:15} {policy.kind:21} {way:8} {size:5} {1e3 * expected_s:10.3f} {1e3 * seen_s:10.3f}"
-                f" {100 * (seen_s / expected_s - 1):+9.1f} %"
-            )
+    outcome = evaluate(policy, taken_from(bench.test, bench.drawn_N))
+    paths = {"exiting": paths_as_seen(outcome), "whole": None}
+    profiles = [bench.measured(round) for round in range(ROUNDS)]
+    for (way, size), seen in sorted(taken.items(), key=lambda one: (one[0][1], one[0][0])):
+        expected = [mean_s(profile, bench.model, size, paths[way]) for profile in profiles]
+        more = [seen_s / expected_s - 1 for seen_s, expected_s in zip(seen, expected, strict=True)]
+        low, high = quantile_interval(more, 0.5)
+        print(
+            f"{bench.model:15} {policy.kind:21} {way:8} {size:5} {1e3 * statistics.median(expected):10.3f} "
+            f"{1e3 * statistics.median(seen):10.3f} {100 * statistics.median(more):+9.1f} % "
+            f"({100 * low:+.1f} to {100 * high:+.1f})"
+        )
+
+
+def mean_s(profile: Profile, model: str, batch: int, paths: Paths | None) -> float:
+    """Seconds that a plan expects of a batch, without the caution for what is not known of its parts."""
+    timings = Timings(profile, model, "cpu", 1, QUANTILE, is_cautious=False)
+    return float(timings.law(batch, paths).mean_s_B[batch])
 
 
 def taken_from(records: ExitRecords, row_M: Any) -> ExitRecords:

@@ -19,7 +19,9 @@ from ttamer.profiling.budgets import FLOOR_ROUNDS, Budget
 from ttamer.profiling.clock import TimeCalls, Timing
 from ttamer.profiling.warming import PART, WHOLE_MODEL, warm_up
 
-SHORTEST_SAMPLE_S = 5e-6  # about 50 x the cost of reading the clock; more calls in a row find caches that a head never does
+SHORTEST_SAMPLE_S = (
+    5e-6  # about 50 x the cost of reading the clock; more calls in a row find caches that a head never does
+)
 SETTLE_BELOW_S = 0.1  # refilling a last-level cache of 32 MB takes about 3 ms, little against a longer call
 REFERENCE_EVERY_S = 0.25  # speed drifts over seconds; within a round of short parts one reference is enough
 WARM_WHOLE_SHARE = 0.2  # of the time of a group
