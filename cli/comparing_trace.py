@@ -46,8 +46,9 @@ def run(plan: Path, wish: Wish, profile: str | None, out: Path | None, format: F
 
     given, adaptation = Plan.read(plan), wish.adaptation
     assert adaptation.trace is not None
+    inputs = [plan, adaptation.trace[0], *([wish.network] if wish.network else [])]
     if out is not None:
-        refuse_overwriting(plan, out)
+        refuse_overwriting(inputs, out)
     chosen = names(wish.controllers, "--controllers", "ttamer,ipa,static") or tuple(CONTROLLERS)
     kinds = {name: lookup(CONTROLLERS, name, "controller") for name in chosen}
     choices = choices_of(adaptation)
@@ -61,7 +62,7 @@ def run(plan: Path, wish: Wish, profile: str | None, out: Path | None, format: F
         trials, refusals = compare(
             kinds, scene, setup, choices, lambda done, total, name: advance(done, total, f"{name} is next")
         )
-    provenance = capture(seed=wish.seed, inputs=[plan, adaptation.trace[0], *([wish.network] if wish.network else [])])
+    provenance = capture(seed=wish.seed, inputs=inputs)
     if format is Format.TABLE:
         _print(trials, refusals, kinds, scene, given, wish)
     else:

@@ -28,7 +28,7 @@ def run(
     exporter = lookup(EXPORTERS, to, "export target")
     given = Plan.read(plan)
     files = exporter(placed(given, profile_of(given, plan), out / plan.name), capture(inputs=[plan]))
-    refuse_overwriting(plan, *(out / name for name, _ in files))
+    refuse_overwriting([plan], *(out / name for name, _ in files))
     for name, content in files:
         write_atomically(out / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
     for name, _ in files:

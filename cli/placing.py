@@ -1,6 +1,7 @@
 """Where a plan says its profile lies: relative to the plan's own file, so that both can move together."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,14 @@ def profile_of(plan: "Plan", file: Path) -> Path:
     return folder if (folder / "profile.yaml").is_file() or not (namesake / "profile.yaml").is_file() else namesake
 
 
-def refuse_overwriting(plan: Path, *files: Path) -> None:
-    """Raise InputError if one of the files to be written is the plan that was read."""
+def refuse_overwriting(read: Iterable[Path], *files: Path) -> None:
+    """Raise InputError if one of the files to be written is one that is read."""
     from ttamer.profiles.errors import InputError
 
-    for file in files:
-        if file.resolve() == plan.resolve():
-            raise InputError(f"this would overwrite the plan {plan}", remedy="give another --out")
+    written = {file.resolve() for file in files}
+    for file in read:
+        if file.resolve() in written:
+            raise InputError(f"this would overwrite {file}, which it reads", remedy="give another --out")
 
 
 def refuse_unfit(out: Path, format: str, table: bool = False) -> None:

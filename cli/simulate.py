@@ -139,7 +139,9 @@ def run(
     from ttamer.profiles.units import parse_duration_s, parse_fraction
 
     given = Plan.read(plan)
-    refuse_overwriting(plan, out)
+    inputs = [path for path in (plan, _trace_file(arrivals), network) if path]
+    requests_path, timeline_path = (out.with_name(f"{out.stem}.{what}.parquet") for what in ("requests", "timeline"))
+    refuse_overwriting(inputs, out, requests_path, timeline_path)
     refuse_unfit(out, "simulation")
     conditions = Conditions(
         arrivals=arrivals_of(arrivals, window),
@@ -187,8 +189,7 @@ def run(
             on_progress=_with_remaining_time(advance),
         )
     timeline = timeline_of_plan(table, given)
-    provenance = capture(seed=seed, inputs=[path for path in (plan, _trace_file(arrivals), network) if path])
-    requests_path, timeline_path = (out.with_name(f"{out.stem}.{what}.parquet") for what in ("requests", "timeline"))
+    provenance = capture(seed=seed, inputs=inputs)
     report.write(out, provenance)
     table.write(requests_path, provenance)
     timeline.write(timeline_path, provenance)

@@ -233,13 +233,13 @@ PLACES = [
     Bad(
         name="a simulation over its plan",
         command=(*SIMULATE, "--out", "plan.yaml"),
-        says="this would overwrite the plan plan.yaml",
+        says="this would overwrite plan.yaml, which it reads",
         remedy="give another --out",
     ),
     Bad(
         name="an export over its plan",
         command=("export", "plan.yaml", "--out", "."),
-        says="this would overwrite the plan plan.yaml",
+        says="this would overwrite plan.yaml, which it reads",
         remedy="give another --out",
     ),
     Bad(

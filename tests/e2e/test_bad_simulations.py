@@ -19,6 +19,13 @@ def load(text: str) -> Callable[[], None]:
 
 CASES = [
     Bad(
+        name="a trace where the requests would be written",
+        spoil=lambda: ttamer(*SIMULATE, "--no-fail") and None,
+        command=("simulate", "plan.yaml", "--arrivals", "trace:simulation.requests.parquet"),
+        says="this would overwrite simulation.requests.parquet, which it reads",
+        remedy="give another --out",
+    ),
+    Bad(
         name="a trace that is not there",
         command=TRACE,
         says="load.csv does not exist",
