@@ -24,7 +24,7 @@ class TableBackbone(Backbone):
         return (state[0] + 0,)
 
     def classify(self, state: State) -> Tensor:
-        raise NotImplementedError
+        return self.logits_KNV[-1, state[0].reshape(-1).long()]
 
     def example(self, batch: int, input_shape: tuple[int, ...], device: torch.device) -> State:
         return (torch.arange(batch),)
