@@ -88,7 +88,7 @@ def to_yaml(content: Mapping[str, Any]) -> str:
 
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write a header atomically. Raises DocumentError as `spare` does."""
-    spare(path, str(content.get("format", "")).removeprefix("ttamer/"))
+    spare(path, _format_in(content))
     write_text(path, to_yaml(content))
 
 
@@ -153,7 +153,7 @@ def write_tables(path: Path, tables: Iterator[pa.Table], header: Mapping[str, An
 
     Raises DocumentError as `spare` does.
     """
-    spare(path, str(header.get("format", "")).removeprefix("ttamer/"))
+    spare(path, _format_in(header))
     first = next(tables)
     schema = first.schema.with_metadata({**(first.schema.metadata or {}), _METADATA_KEY: to_yaml(header).encode()})
 
@@ -221,6 +221,11 @@ def spare(path: Path, format: str) -> None:
     raise DocumentError(
         f"{path} {kind}, which a ttamer/{format} must not overwrite", remedy="give another path, or remove that file"
     )
+
+
+def _format_in(header: Mapping[str, Any]) -> str:
+    """The format that a header names."""
+    return str(header.get("format", "")).removeprefix("ttamer/")
 
 
 def _format_at(path: Path) -> str | None:
