@@ -59,7 +59,7 @@ def main() -> None:
             with busy_loops():
                 print_busy(profiled(folder, "busy", "quick"))
         if "peers" in asked:
-            print_peers(turns=4 if budget == "quick" else 20, calls=20)
+            print_peers(turns=4 if budget == "quick" else 12, calls=50)
 
 
 def profiled(folder: Path, name: str, budget: str) -> Profile:
@@ -143,13 +143,16 @@ def print_peers(turns: int, calls: int) -> None:
                 found = by_peers(model, cores, batch, turns, calls)
                 told = found["turns"]
                 apart.append([_beside(told, *one) for one in COMPARED])
+                kept = _differences([turn["kept_p90_s"] / turn["p90_s"] - 1 for turn in told["ttamer"]])
                 cells = ["not installed" if one is None else str(one) for one in apart[-1]]
                 ours_s = [render.seconds(_middle(told["ttamer"], what)) for what in ("median_s", "p90_s")]
                 machine = "contended" if found["contended"] else "ok"
-                rows.append((model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], machine))
+                rows.append(
+                    (model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], str(kept), machine)
+                )
     columns = (
         "model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop", "p90", "plain loop p90",
-        "LoadGen p90", "machine",
+        "LoadGen p90", "p90 as kept", "machine",
     )  # fmt: skip
     print()
     render.table(
@@ -253,7 +256,12 @@ def _beside(told: dict[str, list[dict[str, float]]], name: str, what: str) -> Di
     """Another tool beside ttamer, turn by turn; None if it was not there."""
     if name not in told:
         return None
-    more = [theirs[what] / ours[what] - 1 for theirs, ours in zip(told[name], told["ttamer"], strict=True)]
+    return _differences(
+        [theirs[what] / ours[what] - 1 for theirs, ours in zip(told[name], told["ttamer"], strict=True)]
+    )
+
+
+def _differences(more: Sequence[float]) -> Difference:
     return Difference(statistics.median(more), *quantile_interval(more, 0.5))
 
 

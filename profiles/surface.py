@@ -104,21 +104,26 @@ def fit_surface(batch_N: Sequence[int], cores_N: Sequence[int], latency_N: Seque
     )
 
 
-def disagreement(measured_N3: ArrayLike, wanted_M2: ArrayLike) -> Floats:
-    """How far the forms fall apart at wanted points, (M,): the spread of their predictions over their mean.
+def uncertainty(measured_N3: ArrayLike, wanted_M2: ArrayLike) -> Floats:
+    """How unsure a surface is at wanted points, (M,): the standard deviation of its prediction over its mean.
 
-    measured_N3: batch, cores and seconds of every measured point. wanted_M2: batch and cores.
+    measured_N3: batch, cores and seconds of every measured point. wanted_M2: batch and cores. The variance is that
+    between the forms and the mean of their own: of a linear fit, from its residuals and the leverage of the point.
     """
     b, c, seconds_N = checked_points(*np.asarray(measured_N3, dtype=float).T)
     wanted_b, wanted_c = np.asarray(wanted_M2, dtype=float).T
-    predicted = np.array(
-        [
-            np.stack(features(wanted_b, wanted_c), axis=1)
-            @ non_negative_least_squares(np.stack(features(b, c), axis=1) / seconds_N[:, None], np.ones(len(b)))
-            for features in FORMS.values()
-        ]
-    )
-    return np.asarray(predicted.std(axis=0) / predicted.mean(axis=0))
+    predicted, variances = [], []
+    for features in FORMS.values():
+        relative_NF = np.stack(features(b, c), axis=1) / seconds_N[:, None]
+        fitted_F = non_negative_least_squares(relative_NF, np.ones(len(b)))
+        features_MF = np.stack(features(wanted_b, wanted_c), axis=1)
+        predicted.append(features_MF @ fitted_F)
+        residual = float(np.square(relative_NF @ fitted_F - 1).sum()) / max(1, len(b) - len(fitted_F))
+        norms_F = np.linalg.norm(relative_NF, axis=0)
+        weights_MN = features_MF / norms_F @ np.linalg.pinv(relative_NF / norms_F) / predicted[-1][:, None]
+        variances.append(residual * np.square(weights_MN).sum(axis=1))
+    between = np.square(np.std(predicted, axis=0) / np.mean(predicted, axis=0))
+    return np.asarray(np.sqrt(between + np.mean(variances, axis=0)))
 
 
 def unseen_ratios(relative_NF: Floats) -> Floats:

@@ -13,7 +13,7 @@ from ttamer.profiles.surface import FEWEST_POINTS, fit_surface
 from ttamer.profiling.design import Setting, next_setting
 from ttamer.profiling.request import SweepRequest
 
-SHARE = 0.5  # of the grid's points: enough for the whole grid's error within a point or two of percent
+SHARE = 0.5  # of the grid's points: enough to predict the others as well as all points would, within a point of percent
 WAVES = 2  # after the first, which measures what a surface needs at least
 RunSweep = Callable[[SweepRequest], Profile]
 
@@ -25,8 +25,9 @@ class Design:
     grid: tuple[Setting, ...]
     count: int
 
-    def wave(self, measured_s: Mapping[Setting, float], size: int) -> list[Setting]:
-        """The next settings to measure, at most `size` and never beyond the count."""
+    def wave(self, measured_s: Mapping[Setting, float]) -> list[Setting]:
+        """The next settings to measure: first what a surface needs, then the rest in as many waves as are left."""
+        size = max(1, -(-(self.count - FEWEST_POINTS) // WAVES)) if measured_s else FEWEST_POINTS
         known, chosen = dict(measured_s), list[Setting]()
         while len(chosen) < size and len(known) < self.count:
             setting = next_setting(self.grid, known)
@@ -60,15 +61,13 @@ def run_adaptive_sweep(request: SweepRequest, run: RunSweep) -> Profile:
         one = replace(request, models=(model,))
         settings: frozenset[Setting] = frozenset()
         measured_s: dict[Setting, float] = {}
-        size = FEWEST_POINTS
-        while wave := design.wave(measured_s, size):
+        while wave := design.wave(measured_s):
             settings |= frozenset(wave)
             profile = run(replace(one, settings=settings))
             measured_s = _medians_s(profile, one, design)
             missing = settings - set(measured_s)
             if missing:
                 break  # the sweep has told why
-            size = max(1, -(-(design.count - FEWEST_POINTS) // WAVES))
     assert profile is not None
     return profile
 

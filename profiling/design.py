@@ -1,8 +1,8 @@
 """Which points to measure when not all of a grid will be: where the surface through the others is least certain.
 
 Corners first, then points far from all others, until a surface can be fitted; then, one by one, the point at which
-the forms of the surface disagree most, times its distance from the nearest measured point. Distances are in
-doublings of batch and cores, each relative to the span of the grid.
+the surface is least certain, times its distance from the nearest measured point. Distances are in doublings of batch
+and cores, each relative to the span of the grid.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ttamer.profiles.surface import FEWEST_POINTS, disagreement
+from ttamer.profiles.surface import FEWEST_POINTS, uncertainty
 
 Setting = tuple[int, int]  # batch, cores
 Floats = NDArray[np.float64]
-FLOOR = 1e-6  # of a disagreement, so that distance decides where all forms agree
+FLOOR = 1e-6  # of an uncertainty, so that distance decides where there is none
 
 
 def next_setting(grid: Sequence[Setting], measured_s: Mapping[Setting, float]) -> Setting | None:
@@ -29,7 +29,7 @@ def next_setting(grid: Sequence[Setting], measured_s: Mapping[Setting, float]) -
     if len(measured_s) < FEWEST_POINTS:
         return left[int(distance_M.argmax())]
     points = [(batch, cores, seconds) for (batch, cores), seconds in measured_s.items()]
-    return left[int((distance_M * (disagreement(points, left) + FLOOR)).argmax())]
+    return left[int((distance_M * (uncertainty(points, left) + FLOOR)).argmax())]
 
 
 def _corners(grid: Sequence[Setting]) -> list[Setting]:

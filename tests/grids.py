@@ -6,19 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ttamer.profiles.surface import FEWEST_POINTS, FORMS, fit_surface, unseen_ratios
-from ttamer.profiling.design import Setting, next_setting
+from ttamer.profiles.surface import FEWEST_POINTS, FORMS, Floats, fit_surface, unseen_ratios
+from ttamer.profiling.adaptive import Design
+from ttamer.profiling.design import Setting
 
 Grid = dict[Setting, float]
 
 
 def designed(seconds: Grid, count: int) -> Grid:
-    """The first points that the design takes of a grid, as it would measure them."""
-    measured: Grid = {}
-    while len(measured) < count:
-        setting = next_setting(list(seconds), measured)
-        assert setting is not None
-        measured[setting] = seconds[setting]
+    """The points that an adaptive sweep takes of a grid, wave by wave, as it would measure them."""
+    design, measured = Design(grid=tuple(seconds), count=count), dict[Setting, float]()
+    while wave := design.wave(measured):
+        measured |= {setting: seconds[setting] for setting in wave}
     return measured
 
 
@@ -29,8 +28,20 @@ def error_over(seconds: Grid, measured: Grid) -> float:
     surface = fit_surface(b_N, c_N, taken_N.tolist())
     b, c = np.array(b_N, dtype=float), np.array(c_N, dtype=float)
     own = unseen_ratios(np.stack(FORMS[surface.form](b, c), axis=1) / taken_N[:, None])
-    rest = [float(surface.latencies_s(*s)) / seconds[s] for s in seconds if s not in measured]
-    return float(np.abs(np.concatenate([own, rest]) - 1).mean())
+    return float(np.abs(np.concatenate([own, _rest_ratios(seconds, measured)]) - 1).mean())
+
+
+def error_at_rest(seconds: Grid, measured: Grid) -> float:
+    """Mean relative error of the surface through what was measured, at the points that were not."""
+    return float(np.abs(_rest_ratios(seconds, measured) - 1).mean())
+
+
+def _rest_ratios(seconds: Grid, measured: Grid) -> Floats:
+    """Predicted / true of every point that was not measured."""
+    batches, cores = zip(*measured, strict=True)
+    surface = fit_surface(batches, cores, list(measured.values()))
+    rest = [setting for setting in seconds if setting not in measured]
+    return np.array([float(surface.latencies_s(*setting)) / seconds[setting] for setting in rest])
 
 
 def published_grids(shared: Path) -> dict[str, Grid]:
