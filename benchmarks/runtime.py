@@ -43,6 +43,8 @@ from ttamer.profiling.rounds import loops_for
 ROOT = Path(__file__).resolve().parent.parent
 SIZES, ROUNDS, SAMPLES = (1, 2, 4, 8), 12, 64
 MAX_DROP = 0.01
+SIGNALS = {"softmax": confidences, "entropy": decidedness}
+IN_PLACE, CALLS = "record-recall", 1000  # the decision that is timed behind its stage too, and how often
 COMPARED = ("last-exit", "confidence-threshold", "dynamic-index", "record-recall")
 
 
@@ -172,14 +174,20 @@ def taken_from(records: ExitRecords, row_M: Any) -> ExitRecords:
 
 
 def print_decision(bench: Bench, trial: Any) -> None:
-    """What deciding costs a row beside a head at batch 1: reading its logits and all that follows, for every kind."""
+    """What deciding costs a row beside a head at batch 1, for every kind: each called in a loop, from warm caches.
+
+    A step reads the head's logits, reduces them to a signal and decides on it; the decision is what it takes beyond
+    reading. For one kind the same is told behind the first stage, from whatever caches that leaves.
+    """
     staged = trial._model.staged
-    state = staged.run_stage(0, tuple(part[:1] for part in trial._inputs))
+    inputs = tuple(part[:1] for part in trial._inputs)
+    state = staged.run_stage(0, inputs)
     logits = staged.run_head(0, state)
     head_s = median_s(lambda: staged.run_head(0, state), 20)
-    print(f"{bench.model:15} {'head 0 at batch 1':21} {1e6 * head_s:8.2f} us")
-    for what, call in (("reading and softmax", confidences), ("reading and entropy", decidedness)):
-        print_share(bench, what, median_s(lambda call=call: call(logits), 50), head_s)
+    print(f"{bench.model:15} {'head 0 at batch 1':31} {1e6 * head_s:8.2f} us")
+    reading_s = {name: median_s(lambda signal=signal: signal(logits), 50) for name, signal in SIGNALS.items()}
+    for name, seconds in reading_s.items():
+        print_share(bench, f"reading and {name}", seconds, head_s)
     calibration, costs = bench.records["calibration"], bench.costs()
     for kind in KINDS:
         family = [
@@ -188,10 +196,33 @@ def print_decision(bench: Bench, trial: Any) -> None:
         if not family:
             continue
         decider = decider_of(family[len(family) // 2], staged.exits)
-        walks = [decider.walk([0]) for _ in range(50 * 50)]
-        steps = iter(walks)
-        seconds = median_s(lambda steps=steps: next(steps).step(0, (0,), logits), 50)
-        print_share(bench, f"all of {kind}", seconds, head_s)
+        ready, walks = ([decider.walk([0]) for _ in range(50 * 50)] for _ in range(2))
+        steps, others = iter(walks), iter(ready)
+        all_s = median_s(lambda steps=steps: next(steps).step(0, (0,), logits), 50)
+        all_s -= median_s(lambda others=others: next(others), 50)
+        reads_s = 0.0 if kind == "fixed-exit" else reading_s["entropy" if kind == "entropy" else "softmax"]
+        print_share(bench, f"decision of {kind}", all_s - reads_s, head_s)
+        if kind == IN_PLACE:
+            walks = iter([decider.walk([0]) for _ in range(CALLS)])
+            behind_s = np.median([behind_stage_s(staged, inputs, next(walks)) for _ in range(CALLS)], axis=0)
+    print(f"{bench.model:15} {'head 0 behind its stage':31} {1e6 * behind_s[0]:8.2f} us")
+    for what, seconds in (("reading and softmax", behind_s[1]), (f"decision of {IN_PLACE}", behind_s[2] - behind_s[1])):
+        print_share(bench, what, seconds, behind_s[0])
+
+
+def behind_stage_s(staged: Any, inputs: Any, walk: Any) -> tuple[float, float, float]:
+    """Seconds of the first head, of reading its logits, and of a step, the latter two each behind the head."""
+    clock = time.perf_counter_ns
+    times_ns = []
+    for follows in (confidences, lambda logits: walk.step(0, (0,), logits)):
+        state = staged.run_stage(0, inputs)
+        began_ns = clock()
+        logits = staged.run_head(0, state)
+        answered_ns = clock()
+        follows(logits)
+        times_ns.append((answered_ns - began_ns, clock() - answered_ns))
+    (head_ns, reading_ns), (_, step_ns) = times_ns
+    return head_ns / 1e9, reading_ns / 1e9, step_ns / 1e9
 
 
 def print_share(bench: Bench, what: str, seconds: float, head_s: float) -> None:
