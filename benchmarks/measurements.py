@@ -34,7 +34,13 @@ MODELS, BATCHES, CORES = ("resnet18", "bert-mini"), (1, 4), (1, 2)
 MEDIANS, TAILS, P90S, COST = 0.03, 0.05, 0.05, 1.3  # what is demanded, relative
 BOUNDING = 299  # samples that bound p99 at 95 %
 BUSY = "while True: pass"
-COMPARED = (("torch", "median_s"), ("loop", "median_s"), ("loop", "p90_s"), ("loadgen", "p90_s"))
+# Of which tool and whose what stands beside ours.
+COMPARED = (
+    ("torch", "median_s", "ttamer", "median_s"), ("loop", "median_s", "ttamer", "median_s"),
+    ("loop", "p90_s", "ttamer", "p90_s"), ("loadgen", "p90_s", "ttamer", "p90_s"),
+    ("loadgen", "p90_s", "loadgen", "watched_p90_s"),
+)  # fmt: skip
+CALLS = 20  # of a tool in a turn
 ASKED = ("agreement", "busy", "peers", "cost")
 
 
@@ -59,7 +65,7 @@ def main() -> None:
             with busy_loops():
                 print_busy(profiled(folder, "busy", "quick"))
         if "peers" in asked:
-            print_peers(turns=4 if budget == "quick" else 12, calls=50)
+            print_peers(turns=4 if budget == "quick" else 20, least_s=0 if budget == "quick" else 100)
 
 
 def profiled(folder: Path, name: str, budget: str) -> Profile:
@@ -134,31 +140,32 @@ def print_busy(profile: Profile) -> None:
     render.table(("evidence", "least", "median", "most"), rows)
 
 
-def print_peers(turns: int, calls: int) -> None:
+def print_peers(turns: int, least_s: int) -> None:
     """Other tools on the same points in the same minutes; differences are medians over turns with their intervals."""
     rows, apart = [], list[list[Difference | None]]()
     for model in MODELS:
         for cores in cores_here():
             for batch in BATCHES:
-                found = by_peers(model, cores, batch, turns, calls)
+                found = by_peers(model, cores, batch, turns, least_s)
                 told = found["turns"]
                 apart.append([_beside(told, *one) for one in COMPARED])
-                kept = _differences([turn["kept_p90_s"] / turn["p90_s"] - 1 for turn in told["ttamer"]])
                 cells = ["not installed" if one is None else str(one) for one in apart[-1]]
                 ours_s = [render.seconds(_middle(told["ttamer"], what)) for what in ("median_s", "p90_s")]
                 machine = "contended" if found["contended"] else "ok"
-                rows.append(
-                    (model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], str(kept), machine)
-                )
+                rows.append((model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], machine))
     columns = (
         "model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop", "p90", "plain loop p90",
-        "LoadGen p90", "p90 as kept", "machine",
+        "LoadGen p90", "of the same calls", "machine",
     )  # fmt: skip
     print()
     render.table(
-        columns, rows, title=f"Other tools beside ttamer, {turns} turns of {calls} calls each (95 % intervals)"
+        columns, rows, title=f"Other tools beside ttamer, {turns} turns or more of {CALLS} calls each (95 % intervals)"
     )
-    for what, places, demanded in (("medians", (0, 1), MEDIANS), ("LoadGen's p90", (3,), P90S)):
+    for what, places, demanded in (
+        ("medians", (0, 1), MEDIANS),
+        ("LoadGen's p90", (3,), P90S),
+        ("LoadGen's p90 of the same calls", (4,), P90S),
+    ):
         known = [found for one in apart for place in places if (found := one[place]) is not None]
         if not known:
             continue
@@ -168,9 +175,9 @@ def print_peers(turns: int, calls: int) -> None:
         )
 
 
-def by_peers(model: str, cores: int, batch: int, turns: int, calls: int) -> dict[str, Any]:
+def by_peers(model: str, cores: int, batch: int, turns: int, least_s: int) -> dict[str, Any]:
     """What a fresh process finds in which all tools take turns."""
-    command = [sys.executable, "-m", "benchmarks.timing_peers", model, *map(str, (cores, batch, turns, calls))]
+    command = [sys.executable, "-m", "benchmarks.timing_peers", model, *map(str, (cores, batch, CALLS, turns, least_s))]
     done = subprocess.run(
         command, cwd=ROOT, env=child_environment(os.environ, cores), check=True, capture_output=True, text=True
     )
@@ -252,16 +259,13 @@ class Difference:
         return f"{100 * self.middle:+.1f} % ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
 
 
-def _beside(told: dict[str, list[dict[str, float]]], name: str, what: str) -> Difference | None:
-    """Another tool beside ttamer, turn by turn; None if it was not there."""
+def _beside(
+    told: dict[str, list[dict[str, float]]], name: str, what: str, other: str, others: str
+) -> Difference | None:
+    """What a tool found beside what another did, turn by turn; None if it was not there."""
     if name not in told:
         return None
-    return _differences(
-        [theirs[what] / ours[what] - 1 for theirs, ours in zip(told[name], told["ttamer"], strict=True)]
-    )
-
-
-def _differences(more: Sequence[float]) -> Difference:
+    more = [theirs[what] / ours[others] - 1 for theirs, ours in zip(told[name], told[other], strict=True)]
     return Difference(statistics.median(more), *quantile_interval(more, 0.5))
 
 

@@ -3,7 +3,7 @@
 All take turns, so that the machine's drift meets them alike; what is compared is taken turn by turn. Raw seconds: nothing
 is divided out. Run by benchmarks.measurements, in a fresh process bound as a measuring process is.
 
-Run: python -m benchmarks.timing_peers MODEL CORES BATCH TURNS CALLS
+Run: python -m benchmarks.timing_peers MODEL CORES BATCH CALLS TURNS SECONDS (of turns, at least)
 """
 
 import importlib
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -26,7 +27,7 @@ P90_KEY = "result_90.00_percentile_latency_ns"
 
 
 def main() -> None:
-    model, cores, batch, turns, calls = sys.argv[1], *map(int, sys.argv[2:])
+    model, cores, batch, calls, turns, least_s = sys.argv[1], *map(int, sys.argv[2:])
     cpus = tuple(sorted(os.sched_getaffinity(0)))[-cores:]
     bind(cpus)
     import torch
@@ -36,12 +37,12 @@ def main() -> None:
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
     with torch.inference_mode():
-        found = take_turns(model, batch, turns, calls, cpus)
+        found = take_turns(model, batch, calls, turns, least_s, cpus)
     check_binding(cpus, cores, torch.get_num_threads(), torch.get_num_interop_threads())
     print(json.dumps(found))
 
 
-def take_turns(model: str, batch: int, turns: int, calls: int, cpus: Sequence[int]) -> dict[str, Any]:
+def take_turns(model: str, batch: int, calls: int, turns: int, least_s: float, cpus: Sequence[int]) -> dict[str, Any]:
     """Medians and p90s of every turn by every tool, and whether others had the cores meanwhile."""
     from ttamer.cli.models import choose_model
     from ttamer.exits.loading import load
@@ -70,8 +71,10 @@ def take_turns(model: str, batch: int, turns: int, calls: int, cpus: Sequence[in
             tools.pop("loadgen")
         before = read_interference(cpus, clock.counters())
         found: dict[str, list[dict[str, float]]] = {name: [] for name in tools}
-        for turn in range(turns):
-            names = list(tools)
+        names, began_s = list(tools), time.perf_counter()
+        for turn in count():
+            if turn >= turns and time.perf_counter() - began_s >= least_s:
+                break
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 found[name].append(tools[name]())
         evidence = read_interference(cpus, clock.counters()).evidence_since(before, len(cpus))
@@ -79,10 +82,7 @@ def take_turns(model: str, batch: int, turns: int, calls: int, cpus: Sequence[in
 
 
 def by_rounds(call: Call, reference: Call, calls: int, clock: Any) -> dict[str, float]:
-    """As `ttamer profile` does it: rounds of the reference kernel, an untimed call and a sample.
-
-    A profile leaves out calls during which others had the cores. No other tool does, so the p90 beside theirs is of all calls.
-    """
+    """As `ttamer profile` does it: rounds of the reference kernel, an untimed call and a sample."""
     from ttamer.profiling.budgets import Budget
     from ttamer.profiling.rounds import Part, clean_timings, measure_group
 
@@ -91,11 +91,7 @@ def by_rounds(call: Call, reference: Call, calls: int, clock: Any) -> dict[str, 
     group = measure_group(
         [part], reference, call, budget, keep=clean_timings, time_calls=clock.time_calls, now=time.perf_counter
     )
-    kept = summed_up(group.parts[0].seconds())
-    return kept | {
-        "p90_s": summed_up([timing.call_s() for timing in group.parts[0].timings])["p90_s"],
-        "kept_p90_s": kept["p90_s"],
-    }
+    return summed_up(group.parts[0].seconds())
 
 
 def by_torch(call: Call, calls: int) -> dict[str, float]:
@@ -123,6 +119,7 @@ def by_loop(call: Call, calls: int) -> dict[str, float]:
 def by_loadgen(call: Call, calls: int) -> dict[str, float]:
     """By MLPerf LoadGen's SingleStream scenario: one query after the other, its own clock and its own quantile.
 
+    watched_p90_s is what our clock says of the very same calls.
     It asks from a thread of its own. The model runs in this one, as for the other tools: a thread that asked torch
     for several cores for the first time would start a second pool of workers, which compete with those of the first.
     """
@@ -138,13 +135,16 @@ def by_loadgen(call: Call, calls: int) -> dict[str, float]:
         asking = Thread(target=ask, args=(loadgen, settings, logs, asked))
         call()
         asking.start()
+        seconds = []
         while (queries := asked.get()) is not None:
+            began = time.perf_counter()
             call()
+            seconds.append(time.perf_counter() - began)
             loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(query.id, 0, 0) for query in queries])
         asking.join()
         told = (Path(folder) / "mlperf_log_detail.txt").read_text().splitlines()
     lines = [json.loads(line.removeprefix(":::MLLOG ")) for line in told if P90_KEY in line]
-    return {"p90_s": float(lines[-1]["value"]) / 1e9}
+    return {"p90_s": float(lines[-1]["value"]) / 1e9, "watched_p90_s": summed_up(seconds)["p90_s"]}
 
 
 def ask(loadgen: Any, settings: Any, logs: Any, asked: SimpleQueue[Any]) -> None:

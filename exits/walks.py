@@ -24,6 +24,7 @@ from ttamer.exits.policies.patience import Patience
 from ttamer.exits.signals import classes, confidences
 
 GOES_ON = -1
+SINGLE_STEP = 2.0**-23  # probabilities further apart differ in single precision too
 
 
 class Walk(Protocol):
@@ -123,9 +124,8 @@ class _MostConfidentWalk:
     def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
         answers = []
         for row, confidence in zip(rows, confidences(logits_BV), strict=True):
-            filed = float(np.float32(confidence))  # equal in the file is equal here: the shallower head answers
-            if filed > self.best[row]:
-                self.best[row], self.holder[row] = filed, exit
+            if _exceeds(confidence, self.best[row]):
+                self.best[row], self.holder[row] = confidence, exit
             if confidence >= self.decider.edge:
                 answers.append(exit)
             else:
@@ -133,23 +133,30 @@ class _MostConfidentWalk:
         return answers
 
 
+def _exceeds(confidence: float, other: float) -> bool:
+    """Whether it is higher in single precision too: equal in the file is equal here, the shallower head answers."""
+    return confidence - other > SINGLE_STEP or bool(np.float32(confidence) > np.float32(other))
+
+
 @dataclass(frozen=True, slots=True)
 class CascadeIndexDecider:
-    """Several lines, each with its next head's index. edges: of each head, in single precision."""
+    """Several lines, each with its next head's index. edges: of each head, in single precision; spans: of each line."""
 
     policy: CascadeIndex
     edges: tuple[tuple[float, ...], ...]
+    spans: tuple[tuple[int, int], ...]
     heads: tuple[int, ...]
     is_line: bool = False
 
     @classmethod
     def of(cls, policy: CascadeIndex, heads: tuple[int, ...]) -> "CascadeIndexDecider":
         """The policy ready to run."""
-        return cls(policy, tuple(tuple(map(single_edge, row)) for row in policy.edges), heads)
+        edges = tuple(tuple(map(single_edge, row)) for row in policy.edges)
+        return cls(policy, edges, tuple(policy.spans()), heads)
 
     def walk(self, numbers: Sequence[int]) -> Walk:
         """A walk on which no line has been opened."""
-        firsts = [first for first, _ in self.policy.spans()]
+        firsts = [first for first, _ in self.spans]
         index = [self.policy.index[first][0] for first in firsts]
         return _CascadeIndexWalk(self, [_Lines(list(firsts), list(index)) for _ in numbers])
 
@@ -187,7 +194,7 @@ class _CascadeIndexWalk:
         if policy.loss[place][bin] <= own.best:
             own.best, own.holder = policy.loss[place][bin], policy.heads[place]
         own.places[line] = place + 1
-        is_over = place + 1 == policy.spans()[line][1]
+        is_over = place + 1 == self.decider.spans[line][1]
         own.index[line] = math.inf if is_over else policy.index[place + 1][bin]
         return own.holder if own.best <= min(own.index) + TIE else GOES_ON
 
