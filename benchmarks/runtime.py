@@ -97,7 +97,7 @@ class Bench:
             for k in range(staged.exits):
                 before, state = state, staged.run_stage(k, state)
                 self._time("stage", k, size, lambda k=k, before=before: staged.run_stage(k, before))
-                self._time("head", k, size, lambda k=k, state=state: staged.run_head(k, state))
+                self._time("head", k, size, lambda k=k, state=state: staged.ask_head(k, state))
 
     def _time(self, part: str, exit: int, size: int, call: Callable[[], object]) -> None:
         key = part, exit, size

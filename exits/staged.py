@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ttamer.exits.catalog import Entry
 from ttamer.exits.heads import Head
 from ttamer.exits.inference import inferring
+from ttamer.exits.signals import confidences
 from ttamer.exits.variants import apply_variant, compiled, converter
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import ModelSpec
@@ -133,6 +134,10 @@ class StagedModel(nn.Module):
         """Calibrated logits (B, V) of exit k, from the state after stage k."""
         logits, temperature = self._logits_K[k](state), self.temperature_K[k]
         return logits if temperature == 1 else logits / temperature
+
+    def ask_head(self, k: int, state: State) -> list[float]:
+        """How sure exit k is of each row (B,), read out of the device, as a policy asks it."""
+        return confidences(self.run_head(k, state))
 
     @inferring
     def run_whole(self, state: State) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ttamer.exits.inference import inferring
+from ttamer.exits.signals import confidences
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.profile import ModelSpec
 
@@ -48,6 +49,10 @@ class UserModel:
     def run_head(self, k: int, state: Any) -> Tensor:
         """The logits (B, V) of exit k; of a plain module, what it returned."""
         return logits_of(self._heads[k](state) if self._heads else state)
+
+    def ask_head(self, k: int, state: Any) -> list[float]:
+        """How sure exit k is of each row (B,), read out of the device, as a policy asks it."""
+        return confidences(self.run_head(k, state))
 
     @inferring
     def run_whole(self, state: Any) -> Tensor:

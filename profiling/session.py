@@ -116,7 +116,7 @@ def group_parts(loaded: LoadedTarget, batch: int, device: Device) -> list[Part]:
             before, state = state, target.run_stage(k, state)
             check_logits(target.run_head(k, state), spec, batch, f"exit {name!r}")
             parts.append(_part("stage", k, device, target.run_stage, k, before))
-            parts.append(_part("head", k, device, target.run_head, k, state))
+            parts.append(_part("head", k, device, target.ask_head, k, state))
     return parts
 
 

@@ -34,6 +34,10 @@ class Target(Protocol):
         """The logits of exit k, from the state after stage k."""
         ...
 
+    def ask_head(self, k: int, state: Any) -> Any:
+        """How sure exit k is of each row, read out of the device: what a policy waits for."""
+        ...
+
     def run_whole(self, state: Any) -> Any:
         """The logits of the last exit: all K stages and head K-1, no early head."""
         ...

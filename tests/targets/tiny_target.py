@@ -34,6 +34,10 @@ class TinyTarget:
         logits: Tensor = self.heads[k](state)
         return logits
 
+    def ask_head(self, k: int, state: Tensor) -> list[float]:
+        sure: list[float] = self.run_head(k, state).softmax(dim=1).amax(dim=1).tolist()
+        return sure
+
     def run_whole(self, state: Tensor) -> Tensor:
         for k in range(2):
             state = self.run_stage(k, state)
