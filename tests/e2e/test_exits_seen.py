@@ -15,6 +15,7 @@ from ttamer.profiles.records import ExitRecords
 from ttamer.profiles.shelf import find_profile, records_path
 
 QUICK = ("--policies", "confidence-threshold,fixed-exit")
+ROOMY = ("--tail-budget", "5%")  # a head of so small a model takes more than the usual 2 % of it
 DRIFT = ("drift", "resnet20", "-p", "reference", "--batches", "60")
 PLAN = ("plan", "-p", "reference", "--models", "resnet20", "--slo", "50ms", "--rate", "900rps", *QUICK)
 
@@ -28,7 +29,7 @@ def test_the_frontier_is_shown_and_written_from_fast_to_accurate() -> None:
     done = ttamer("frontier", "resnet20", "-p", "reference", *QUICK)
     assert done.exit_code == 0
     assert "Frontier of resnet20 on digits" in done.stdout
-    assert "The last exit: 1.15 ms" in done.stdout
+    assert "The last exit: 1.35 ms" in done.stdout
     table, header = read_table(Path("frontier.parquet"), "policy-frontier", 1)
     rows = table.to_pylist()
     assert header["kinds"] == ["confidence-threshold", "fixed-exit"]
@@ -66,10 +67,10 @@ def test_a_drift_replay_reports_agreement_cuts_and_ramps_over_time(stream: str, 
 
 
 def test_a_drift_replay_is_printed_with_a_plot_and_repeats_itself() -> None:
-    first, again = (ttamer(*DRIFT, "--seed", "3") for _ in range(2))
+    first, again = (ttamer(*DRIFT, *ROOMY, "--seed", "3") for _ in range(2))
     assert first.stdout == again.stdout
     for text in ("Drift replay of resnet20 on digits: 480 arrivals in batches of 8", "The controller over time",
-                 "latency saved (%)", "Exits that can be ramps within a tail budget of 2.0 %"):  # fmt: skip
+                 "latency saved (%)", "Exits that can be ramps within a tail budget of 5.0 %"):  # fmt: skip
         assert text in first.stdout
     assert "wrote drift.parquet" in first.stderr
 
@@ -84,7 +85,7 @@ def test_a_tail_budget_that_no_exit_keeps_is_said() -> None:
 def test_records_of_other_data_may_follow() -> None:
     test = ExitRecords.read(records_path(find_profile("reference"), "resnet20", "test"))
     plausible_records(1, 300, test.exits, model="resnet20").write(Path("later.parquet"))
-    done = ttamer(*DRIFT, "--later", "later.parquet", "--stream", "steady", "--format", "json")
+    done = ttamer(*DRIFT, *ROOMY, "--later", "later.parquet", "--stream", "steady", "--format", "json")
     report = json.loads(done.stdout)
     fixed = next(way for way in report["ways"] if way["name"] == "exact placement")
     assert report["dataset"] == "digits, then synthetic"
@@ -148,7 +149,7 @@ def test_a_mean_latency_is_kept_and_shown() -> None:
     (evidence,) = Plan.read(Path("plan.yaml")).evidence.values()
     assert evidence.validation.mean_s <= 0.0005
     assert "Evidence: resnet20/" in done.stdout
-    assert "alone in place of 1.15 ms" in done.stdout
+    assert "alone in place of 1.35 ms" in done.stdout
 
 
 def test_no_policy_within_the_mean_latency_is_infeasible() -> None:
