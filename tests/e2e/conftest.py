@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ttamer.profiling.budgets import BUDGETS
 pytest.register_assert_rewrite("tests.e2e.bad_input")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@contextmanager
 def short_measurements() -> Iterator[None]:
     """`--quick` as short as can be, and no processes more where a neighbour disturbs: nobody plans on it."""
     with pytest.MonkeyPatch.context() as patch:
@@ -28,11 +28,18 @@ def short_measurements() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def measures_shortly() -> Iterator[None]:
+    """For this test alone: tests of measuring may come after it in the same process."""
+    with short_measurements():
+        yield
+
+
 @pytest.fixture(scope="session")
-def pipeline(short_measurements: None, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """The commands up to the plan, run in an empty folder."""
     folder = tmp_path_factory.mktemp("pipeline")
-    with chdir(folder):
+    with chdir(folder), short_measurements():
         fitted, measured = ttamer(*FIT), ttamer(*PROFILE)
         if measured.exit_code == 0:
             call_quiet(Path("profiles/local"))
