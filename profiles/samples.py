@@ -3,6 +3,7 @@
 Every single call is kept. Summaries are computed when asked, never stored.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -37,15 +38,16 @@ class Samples:
         raw_seconds: Sequence[float] | None = None,
         counts: Sequence[int] | None = None,
     ) -> None:
-        object.__setattr__(self, "seconds", tuple(float(second) for second in seconds))
+        object.__setattr__(self, "seconds", tuple(map(float, seconds)))
         object.__setattr__(self, "loops", loops)
-        raw = self.seconds if raw_seconds is None else tuple(float(second) for second in raw_seconds)
+        raw = self.seconds if raw_seconds is None else tuple(map(float, raw_seconds))
         object.__setattr__(self, "raw_seconds", raw)
         object.__setattr__(self, "counts", (len(self.seconds),) if counts is None else tuple(counts))
         self._check()
 
     def _check(self) -> None:
-        if not self.seconds or not all(0 < second < float("inf") for second in (*self.seconds, *self.raw_seconds)):
+        every = (*self.seconds, *self.raw_seconds)
+        if not self.seconds or min(every) <= 0 or not math.isfinite(sum(every)):
             raise InputError("timings must be finite and above zero", remedy="measure the point again")
         if len(self.raw_seconds) != len(self.seconds) or sum(self.counts) != len(self.seconds) or min(self.counts) < 1:
             raise InputError(
