@@ -1,7 +1,8 @@
 """Half the points of a grid, chosen by the adaptive design, beside all of them: what a surface through them gets wrong.
 
 The error is the mean over the whole grid of what a surface says of points that it has not seen: those of its own are
-predicted without them. Beside it stands the error at the points that were spared. Published grids are Sponge's; our own are measured first: two models at ten batch sizes on one and two cores (`--quick`), kept in build/bench/design.
+predicted without them. Beside it stands the error at the points that were spared. Published grids are Sponge's; our own
+are measured first: two models at ten batch sizes on one and two cores (`--quick`), kept in build/bench/design.
 
 Run: python -m benchmarks.design [../shared]
 """

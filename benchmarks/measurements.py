@@ -4,7 +4,8 @@ Run on a machine that does nothing else:
 
     python -m benchmarks.measurements [agreement] [busy] [peers] [cost] [--budget BUDGET] [--keep FOLDER]
 
-Without names all four run, 40 minutes on two cores, and 75 with `--budget thorough`, which alone bounds every p99.
+Without names all four run. On two cores `peers` takes 20 minutes, `busy` 5, and `agreement` with `--budget thorough`,
+which alone bounds every p99, 50.
 `cost` speaks of the first run of `agreement`. LoadGen needs the extra `bench` (mlcommons-loadgen); without it its column says so.
 """
 
