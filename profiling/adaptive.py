@@ -26,7 +26,7 @@ class Design:
     count: int
 
     def wave(self, measured_s: Mapping[Setting, float]) -> list[Setting]:
-        """The next settings to measure: first what a surface needs, then the rest in as many waves as are left."""
+        """The next settings to measure: first what a surface needs, then the rest in WAVES parts."""
         size = max(1, -(-(self.count - FEWEST_POINTS) // WAVES)) if measured_s else FEWEST_POINTS
         known, chosen = dict(measured_s), list[Setting]()
         while len(chosen) < size and len(known) < self.count:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ttamer.profiles.surface import FEWEST_POINTS, FORMS, Floats, fit_surface, unseen_ratios
+from ttamer.profiles.surface import FEWEST_POINTS, FORMS, Floats, Surface, fit_surface, unseen_ratios
 from ttamer.profiling.adaptive import Design
 from ttamer.profiling.design import Setting
 
@@ -23,23 +23,24 @@ def designed(seconds: Grid, count: int) -> Grid:
 
 def error_over(seconds: Grid, measured: Grid) -> float:
     """Mean relative error over the whole grid, each point predicted by a surface that has not seen it."""
-    b_N, c_N = (list(column) for column in zip(*measured, strict=True))
-    taken_N = np.array(list(measured.values()))
-    surface = fit_surface(b_N, c_N, taken_N.tolist())
-    b, c = np.array(b_N, dtype=float), np.array(c_N, dtype=float)
+    b, c = np.array(list(measured), dtype=float).T
+    surface, taken_N = _surface(measured), np.array(list(measured.values()))
     own = unseen_ratios(np.stack(FORMS[surface.form](b, c), axis=1) / taken_N[:, None])
-    return float(np.abs(np.concatenate([own, _rest_ratios(seconds, measured)]) - 1).mean())
+    return float(np.abs(np.concatenate([own, _rest_ratios(surface, seconds, measured)]) - 1).mean())
 
 
 def error_at_rest(seconds: Grid, measured: Grid) -> float:
     """Mean relative error of the surface through what was measured, at the points that were not."""
-    return float(np.abs(_rest_ratios(seconds, measured) - 1).mean())
+    return float(np.abs(_rest_ratios(_surface(measured), seconds, measured) - 1).mean())
 
 
-def _rest_ratios(seconds: Grid, measured: Grid) -> Floats:
-    """Predicted / true of every point that was not measured."""
+def _surface(measured: Grid) -> Surface:
     batches, cores = zip(*measured, strict=True)
-    surface = fit_surface(batches, cores, list(measured.values()))
+    return fit_surface(batches, cores, list(measured.values()))
+
+
+def _rest_ratios(surface: Surface, seconds: Grid, measured: Grid) -> Floats:
+    """Predicted / true of every point that was not measured."""
     rest = [setting for setting in seconds if setting not in measured]
     return np.array([float(surface.latencies_s(*setting)) / seconds[setting] for setting in rest])
 
