@@ -39,7 +39,7 @@ BUSY = "while True: pass"
 COMPARED = (
     ("torch", "median_s", "ttamer", "median_s"), ("loop", "median_s", "ttamer", "median_s"),
     ("loop", "p90_s", "ttamer", "p90_s"), ("loadgen", "p90_s", "ttamer", "p90_s"),
-    ("loadgen", "p90_s", "loadgen", "watched_p90_s"),
+    ("loadgen", "p90_s", "loadgen", "between_p90_s"), ("loadgen", "p90_s", "loadgen", "watched_p90_s"),
 )  # fmt: skip
 CALLS = 20  # of a tool in a turn
 ASKED = ("agreement", "busy", "peers", "cost")
@@ -156,7 +156,7 @@ def print_peers(turns: int, least_s: int) -> None:
                 rows.append((model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], machine))
     columns = (
         "model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop", "p90", "plain loop p90",
-        "LoadGen p90", "of the same calls", "machine",
+        "LoadGen p90", "of calls in turn", "of the same calls", "machine",
     )  # fmt: skip
     print()
     render.table(
@@ -164,8 +164,9 @@ def print_peers(turns: int, least_s: int) -> None:
     )
     for what, places, demanded in (
         ("medians", (0, 1), MEDIANS),
-        ("LoadGen's p90", (3,), P90S),
-        ("LoadGen's p90 of the same calls", (4,), P90S),
+        ("LoadGen's p90 of turns of its own", (3,), P90S),
+        ("LoadGen's p90 of calls in turn with ours", (4,), P90S),
+        ("LoadGen's p90 of the same calls", (5,), P90S),
     ):
         known = [found for one in apart for place in places if (found := one[place]) is not None]
         if not known:

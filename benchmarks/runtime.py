@@ -29,8 +29,9 @@ from ttamer.exits.costs import ExitCosts
 from ttamer.exits.deciding import decider_of
 from ttamer.exits.evaluate import best_within_drop, evaluate, fit_candidates
 from ttamer.exits.mixture import KINDS
-from ttamer.exits.signals import confidences, decidedness
+from ttamer.exits.signals import classes, confidences, decidedness
 from ttamer.exits.trial import prepare_trial
+from ttamer.exits.walks import MixtureDecider
 from ttamer.planning.prediction import QUANTILE
 from ttamer.planning.service_times import Paths, Timings, paths_as_seen
 from ttamer.profiles.intervals import quantile_interval
@@ -43,7 +44,7 @@ from ttamer.profiling.rounds import loops_for
 ROOT = Path(__file__).resolve().parent.parent
 SIZES, ROUNDS, SAMPLES = (1, 2, 4, 8), 12, 64
 MAX_DROP = 0.01
-SIGNALS = {"softmax": confidences, "entropy": decidedness}
+SIGNALS = {"softmax": confidences, "entropy": decidedness, "class": classes}
 IN_PLACE, CALLS = "record-recall", 1000  # the decision that is timed behind its stage too, and how often
 COMPARED = ("last-exit", "confidence-threshold", "dynamic-index", "record-recall")
 
@@ -174,7 +175,7 @@ def taken_from(records: ExitRecords, row_M: Any) -> ExitRecords:
 
 
 def print_decision(bench: Bench, trial: Any) -> None:
-    """What deciding costs a row beside a head at batch 1, for every kind: each called in a loop, from warm caches.
+    """What reading and deciding cost a row beside a head at batch 1, for every kind: each in a loop, from warm caches.
 
     A step reads the head's logits, reduces them to a signal and decides on it; the decision is what it takes beyond
     reading. For one kind the same is told behind the first stage, from whatever caches that leaves.
@@ -185,44 +186,47 @@ def print_decision(bench: Bench, trial: Any) -> None:
     logits = staged.run_head(0, state)
     head_s = median_s(lambda: staged.run_head(0, state), 20)
     print(f"{bench.model:15} {'head 0 at batch 1':31} {1e6 * head_s:8.2f} us")
-    reading_s = {name: median_s(lambda signal=signal: signal(logits), 50) for name, signal in SIGNALS.items()}
-    for name, seconds in reading_s.items():
-        print_share(bench, f"reading and {name}", seconds, head_s)
+    for name, signal in SIGNALS.items():
+        print_share(bench, f"reading and {name}", median_s(lambda signal=signal: signal(logits), 50), head_s)
     calibration, costs = bench.records["calibration"], bench.costs()
+    deciders = {}
     for kind in KINDS:
         family = [
             one.policy for one in fit_candidates([kind], calibration, costs) if one.policy.heads_K(staged.exits)[0]
         ]
-        if not family:
-            continue
-        decider = decider_of(family[len(family) // 2], staged.exits)
-        ready, walks = ([decider.walk([0]) for _ in range(50 * 50)] for _ in range(2))
-        steps, others = iter(walks), iter(ready)
-        all_s = median_s(lambda steps=steps: next(steps).step(0, (0,), logits), 50)
-        all_s -= median_s(lambda others=others: next(others), 50)
-        reads_s = 0.0 if kind == "fixed-exit" else reading_s["entropy" if kind == "entropy" else "softmax"]
-        print_share(bench, f"decision of {kind}", all_s - reads_s, head_s)
-        if kind == IN_PLACE:
-            walks = iter([decider.walk([0]) for _ in range(CALLS)])
-            behind_s = np.median([behind_stage_s(staged, inputs, next(walks)) for _ in range(CALLS)], axis=0)
+        if family:
+            decider = decider_of(family[len(family) // 2], staged.exits)
+            deciders[kind] = decider.of(0) if isinstance(decider, MixtureDecider) else decider
+            print_share(bench, f"decision of {kind}", decision_s(deciders[kind], logits), head_s)
+    behind_s = np.median([behind_stage_s(staged, inputs, deciders[IN_PLACE].walk([0])) for _ in range(CALLS)], axis=0)
     print(f"{bench.model:15} {'head 0 behind its stage':31} {1e6 * behind_s[0]:8.2f} us")
-    for what, seconds in (("reading and softmax", behind_s[1]), (f"decision of {IN_PLACE}", behind_s[2] - behind_s[1])):
+    for what, seconds in zip(("reading and softmax", f"decision of {IN_PLACE}"), behind_s[1:], strict=True):
         print_share(bench, what, seconds, behind_s[0])
 
 
+def decision_s(decider: Any, logits: Any) -> float:
+    """Seconds of a step of one row beyond reading, each called on walks of its own: the median of 50 turns."""
+    return statistics.median(turn_s(decider, logits, 50) for _ in range(50))
+
+
+def turn_s(decider: Any, logits: Any, loops: int) -> float:
+    """What a step takes more than reading, in a turn of as many calls of both."""
+    steps, readings = (iter([decider.walk([0]) for _ in range(loops)]) for _ in range(2))
+    step_s = cpu_s(lambda: next(steps).alone(0, logits), loops)
+    return step_s - cpu_s(lambda: next(readings).read(0, (0,), logits), loops)
+
+
 def behind_stage_s(staged: Any, inputs: Any, walk: Any) -> tuple[float, float, float]:
-    """Seconds of the first head, of reading its logits, and of a step, the latter two each behind the head."""
+    """Seconds of the first head, of reading its logits and of deciding, one after the other behind its stage."""
     clock = time.perf_counter_ns
-    times_ns = []
-    for follows in (confidences, lambda logits: walk.step(0, (0,), logits)):
-        state = staged.run_stage(0, inputs)
-        began_ns = clock()
-        logits = staged.run_head(0, state)
-        answered_ns = clock()
-        follows(logits)
-        times_ns.append((answered_ns - began_ns, clock() - answered_ns))
-    (head_ns, reading_ns), (_, step_ns) = times_ns
-    return head_ns / 1e9, reading_ns / 1e9, step_ns / 1e9
+    state = staged.run_stage(0, inputs)
+    began_ns = clock()
+    logits = staged.run_head(0, state)
+    answered_ns = clock()
+    (said,) = walk.read(0, (0,), logits)
+    read_ns = clock()
+    walk.decide(0, 0, said)
+    return (answered_ns - began_ns) / 1e9, (read_ns - answered_ns) / 1e9, (clock() - read_ns) / 1e9
 
 
 def print_share(bench: Bench, what: str, seconds: float, head_s: float) -> None:

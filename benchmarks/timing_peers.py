@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from ttamer.profiling.clock import time_calls
 from ttamer.profiling.worker import bind, check_binding
 
 Call = Callable[[], object]
@@ -119,12 +120,12 @@ def by_loop(call: Call, calls: int) -> dict[str, float]:
 def by_loadgen(call: Call, calls: int) -> dict[str, float]:
     """By MLPerf LoadGen's SingleStream scenario: one query after the other, its own clock and its own quantile.
 
-    watched_p90_s is what our clock says of the very same calls.
+    watched_p90_s is what our clock says of the very same calls, between_p90_s of as many of our own, one after each.
     It asks from a thread of its own. The model runs in this one, as for the other tools: a thread that asked torch
     for several cores for the first time would start a second pool of workers, which compete with those of the first.
     """
     loadgen: Any = importlib.import_module("mlperf_loadgen")
-    asked: SimpleQueue[Any] = SimpleQueue()
+    asked, answered = SimpleQueue[Any](), SimpleQueue[None]()
     settings = loadgen.TestSettings()
     settings.scenario, settings.mode = loadgen.TestScenario.SingleStream, loadgen.TestMode.PerformanceOnly
     settings.min_query_count, settings.max_query_count, settings.min_duration_ms = calls, calls, 0
@@ -132,24 +133,36 @@ def by_loadgen(call: Call, calls: int) -> dict[str, float]:
         logs = loadgen.LogSettings()
         logs.log_output.outdir = folder
         logs.enable_trace = False
-        asking = Thread(target=ask, args=(loadgen, settings, logs, asked))
+        asking = Thread(target=ask, args=(loadgen, settings, logs, asked, answered))
         call()
         asking.start()
-        seconds = []
+        watched, between = [], []
         while (queries := asked.get()) is not None:
-            began = time.perf_counter()
-            call()
-            seconds.append(time.perf_counter() - began)
+            watched.append(time_calls(call, 1).call_s())
             loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(query.id, 0, 0) for query in queries])
+            between.append(time_calls(call, 1).call_s())
+            answered.put(None)
         asking.join()
         told = (Path(folder) / "mlperf_log_detail.txt").read_text().splitlines()
     lines = [json.loads(line.removeprefix(":::MLLOG ")) for line in told if P90_KEY in line]
-    return {"p90_s": float(lines[-1]["value"]) / 1e9, "watched_p90_s": summed_up(seconds)["p90_s"]}
+    return {
+        "p90_s": float(lines[-1]["value"]) / 1e9,
+        "watched_p90_s": summed_up(watched)["p90_s"],
+        "between_p90_s": summed_up(between)["p90_s"],
+    }
 
 
-def ask(loadgen: Any, settings: Any, logs: Any, asked: SimpleQueue[Any]) -> None:
-    """Let LoadGen put its queries into a queue; None when it has asked them all."""
-    sut = loadgen.ConstructSUT(asked.put, lambda: None)
+def ask(loadgen: Any, settings: Any, logs: Any, asked: SimpleQueue[Any], answered: SimpleQueue[None]) -> None:
+    """Let LoadGen put its queries into a queue, the next once the one before has been dealt with; None behind the last.
+
+    LoadGen's clock stops when a query is completed, so what follows until it may ask again is not in its latency.
+    """
+
+    def issue(queries: Any) -> None:
+        asked.put(queries)
+        answered.get()
+
+    sut = loadgen.ConstructSUT(issue, lambda: None)
     library = loadgen.ConstructQSL(1, 1, lambda samples: None, lambda samples: None)
     loadgen.StartTestWithLogSettings(sut, library, settings, logs)
     loadgen.DestroyQSL(library)

@@ -9,6 +9,7 @@ Axes: B rows, K exits, S bins of a head.
 
 import math
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from ttamer.exits.exploration.line import TIE
 from ttamer.exits.exploration.skippable import STOP
 from ttamer.exits.policies.apparate import Apparate
 from ttamer.exits.policies.budgeted_batch import BudgetedBatch
+from ttamer.exits.policies.cascade_index import CascadeIndex
 from ttamer.exits.policies.dynamic_index import DynamicIndex
 from ttamer.exits.policies.entropy import EntropyThreshold
 from ttamer.exits.policies.fixed_exit import FixedExit
@@ -30,8 +32,15 @@ from ttamer.exits.policies.record_recall import ANSWER, GO_ON, RecordRecall
 from ttamer.exits.policies.skippable_index import SkippableIndex
 from ttamer.exits.policies.threshold import ConfidenceThreshold
 from ttamer.exits.signals import confidences, decidedness
+from ttamer.exits.walk import RowWalk
+
+MOST_NODES = 100_000  # some tens of megabytes
 
 Signal = Callable[[Tensor], list[float]]
+
+
+class TooManyNodes(Exception):
+    """A policy can remember more than an automaton should hold."""
 
 
 class Step(NamedTuple):
@@ -63,36 +72,32 @@ class Automaton:
 
     def walk(self, numbers: Sequence[int]) -> "AutomatonWalk":
         """A walk with all rows at node 0."""
-        return AutomatonWalk(self, [0] * len(numbers))
+        return AutomatonWalk(self, self.edges_K, self.codes, [0] * len(numbers))
 
 
-@dataclass(frozen=True, slots=True)
-class AutomatonWalk:
-    """Rows on their way through an automaton, each at its node."""
+@dataclass(slots=True)
+class AutomatonWalk(RowWalk):
+    """Rows on their way through an automaton, each at its node. edges_K, codes: the automaton's, nearer at hand."""
 
     automaton: Automaton
+    edges_K: tuple[tuple[float, ...], ...]
+    codes: tuple[tuple[int, ...], ...]
     nodes: list[int]
 
     def awaits(self, row: int) -> int:
         """The head that a row is to be asked about next."""
         return self.automaton.exit_of[self.nodes[row]]
 
-    def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
-        """The exit that answers each of these rows, negative for a row that goes on."""
-        automaton, nodes = self.automaton, self.nodes
-        edges, codes = automaton.edges_K[exit], automaton.codes
-        signals = automaton.signal(logits_BV) if edges else [0.0] * len(rows)
-        if len(rows) == 1:  # half the time of the loop
-            row = rows[0]
-            answer = codes[nodes[row]][bisect_right(edges, signals[0])]
-            nodes[row] = ~answer
-            return [answer]
-        answers = []
-        for row, signal in zip(rows, signals, strict=True):
-            answer = codes[nodes[row]][bisect_right(edges, signal)]
-            nodes[row] = ~answer
-            answers.append(answer)
-        return answers
+    def read(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[float]:
+        """The signal of each row, unless the head has one bin alone."""
+        return self.automaton.signal(logits_BV) if self.edges_K[exit] else [0.0] * len(rows)
+
+    def decide(self, exit: int, row: int, said: float) -> int:
+        """The code of the bin that the row falls into."""
+        nodes = self.nodes
+        answer = self.codes[nodes[row]][bisect_right(self.edges_K[exit], said)]
+        nodes[row] = ~answer
+        return answer
 
 
 def single_edge(edge: float) -> float:
@@ -128,28 +133,29 @@ def automaton(
 ) -> Automaton:
     """The automaton of all that can be remembered at each head, from `memory` at the place `first` on.
 
-    edges: of each head's bins, as `single_edge` gives them.
+    edges: of each head's bins, as `single_edge` gives them. Raises TooManyNodes beyond MOST_NODES.
     """
     nodes: dict[tuple[int, Hashable], int] = {(first, memory): 0}
-    codes: dict[int, tuple[int, ...]] = {}
-    awaited = [list[Hashable]() for _ in heads]
-    awaited[first].append(memory)
+    codes: list[tuple[int, ...]] = []
     is_line = first == 0
-    for place, row in enumerate(edges):
-        for remembered in awaited[place]:
-            found = []
-            for answer, after, then in (act(place, remembered, bin) for bin in range(len(row) + 1)):
-                if answer is None and (then, after) not in nodes:
-                    nodes[then, after] = len(nodes)
-                    awaited[then].append(after)
-                is_line = is_line and (answer is not None or then == place + 1)
-                found.append(~nodes[then, after] if answer is None else answer)
-            codes[nodes[place, remembered]] = tuple(found)
+    unexplored = deque(nodes)
+    while unexplored:
+        place, remembered = unexplored.popleft()
+        found = []
+        for answer, after, then in (act(place, remembered, bin) for bin in range(len(edges[place]) + 1)):
+            if answer is None and (then, after) not in nodes:
+                nodes[then, after] = len(nodes)
+                unexplored.append((then, after))
+            is_line = is_line and (answer is not None or then == place + 1)
+            found.append(~nodes[then, after] if answer is None else answer)
+        codes.append(tuple(found))
+        if len(nodes) > MOST_NODES:
+            raise TooManyNodes
     own = dict(zip(heads, map(tuple, edges), strict=True))
     return Automaton(
         heads=heads,
         edges_K=tuple(own.get(k, ()) for k in range(heads[-1] + 1)),
-        codes=tuple(codes[node] for node in range(len(nodes))),
+        codes=tuple(codes),
         exit_of=tuple(heads[place] for place, _ in nodes),
         is_line=is_line,
         signal=signal,
@@ -235,6 +241,26 @@ def _better(memory: tuple[float, int], loss: float, head: int) -> tuple[float, i
     return (loss, head) if loss <= memory[0] else memory
 
 
+def _cascade_index(policy: CascadeIndex, heads: tuple[int, ...]) -> Automaton:
+    firsts, ends = zip(*policy.spans(), strict=True)
+    owner = [line for line, (first, end) in enumerate(policy.spans()) for _ in range(first, end)]
+
+    def act(place: int, memory: tuple[tuple[int, ...], tuple[float, ...], tuple[float, int]], bin: int) -> Step:
+        places, index, best = memory
+        line = owner[place]
+        best = _better(best, policy.loss[place][bin], heads[place])
+        places = (*places[:line], place + 1, *places[line + 1 :])
+        ahead = math.inf if place + 1 == ends[line] else policy.index[place + 1][bin]
+        index = (*index[:line], ahead, *index[line + 1 :])
+        least = min(index)
+        stops = best[0] <= least + TIE
+        return Step(best[1]) if stops else Step(None, (places, index, best), places[index.index(least)])
+
+    index = tuple(policy.index[first][0] for first in firsts)
+    memory, first = (firsts, index, (math.inf, 0)), firsts[index.index(min(index))]
+    return automaton(heads, _singles(policy.edges), act, memory=memory, first=first)
+
+
 AUTOMATA: Mapping[str, Callable[[Any, tuple[int, ...]], Automaton]] = {
     LastExit.kind: _one_exit,
     FixedExit.kind: _one_exit,
@@ -247,4 +273,5 @@ AUTOMATA: Mapping[str, Callable[[Any, tuple[int, ...]], Automaton]] = {
     DynamicIndex.kind: _dynamic_index,
     RecordRecall.kind: _record_recall,
     SkippableIndex.kind: _skippable_index,
+    CascadeIndex.kind: _cascade_index,
 }

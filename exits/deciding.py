@@ -2,32 +2,33 @@
 
 `Policy.decide` sees the records of every exit at once. A walk sees a head's logits when they are there, and comes to
 the same stops and answers. Policies of tables run as automata (`automata.py`), those that remember more as walks of
-their own (`walks.py`), and a policy of an unknown kind by asking its `decide` anew at every head.
+their own (`walks.py`). A policy of an unknown kind, or one of tables too large for an automaton, is asked to `decide`
+anew at every head.
 
 Axes: B rows of a batch, N rows asked about, K exits, V classes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ttamer.exits.automata import AUTOMATA
+from ttamer.exits.automata import AUTOMATA, TooManyNodes
 from ttamer.exits.calibration import records_of
 from ttamer.exits.mixture import Mixture
-from ttamer.exits.policies.cascade_index import CascadeIndex
 from ttamer.exits.policies.most_confident import MostConfident
 from ttamer.exits.policies.patience import Patience
 from ttamer.exits.policies.protocol import Decision, Policy
-from ttamer.exits.walks import CascadeIndexDecider, Decider, MixtureDecider, MostConfidentDecider, PatienceDecider, Walk
+from ttamer.exits.walk import Decider, Walk
+from ttamer.exits.walks import MixtureDecider, MostConfidentDecider, PatienceDecider
 from ttamer.profiles.provenance import Provenance
 from ttamer.profiles.records import ExitRecords, Floats, Ints
 
 DECIDERS: Mapping[str, Callable[[Any, tuple[int, ...]], Decider]] = {
     **AUTOMATA,
-    CascadeIndex.kind: CascadeIndexDecider.of,
     MostConfident.kind: MostConfidentDecider.of,
     Patience.kind: PatienceDecider.of,
 }
@@ -38,7 +39,10 @@ def decider_of(policy: Policy, exits: int) -> Decider:
     heads = tuple(np.flatnonzero(policy.heads_K(exits)).tolist())
     if isinstance(policy, Mixture):
         return MixtureDecider.joining(policy, decider_of(policy.first, exits), decider_of(policy.second, exits))
-    return DECIDERS[policy.kind](policy, heads) if policy.kind in DECIDERS else Replay(policy, heads, exits)
+    if policy.kind in DECIDERS:
+        with suppress(TooManyNodes):
+            return DECIDERS[policy.kind](policy, heads)
+    return Replay(policy, heads, exits)
 
 
 class Replay:
@@ -63,7 +67,7 @@ class Replay:
         return self.policy.decide(_as_filed(records))
 
 
-class ReplayWalk:
+class ReplayWalk(Walk):
     """Rows on their way under a policy that is asked anew at every head."""
 
     def __init__(self, replay: Replay, number_B: Ints) -> None:

@@ -91,7 +91,7 @@ class ExitingModel(nn.Module):
                 state = run_stage(stage, state)
             reached[place] = k + 1, state
             seen[k] = run_head(k, state)
-            (answer,) = walk.step(k, (0,), seen[k])
+            answer = walk.alone(k, seen[k])
             if answer >= 0:
                 return Answers(seen[answer], (max(seen),), (answer,))
 

@@ -1,59 +1,25 @@
-"""Policies that remember more than an automaton holds: agreement, the surest head, several lines, two policies by lot.
+"""Policies that remember more than an automaton holds: agreement, the surest head, two policies by lot.
 
-Each comes to the stops and answers of its `Policy.decide`; see `deciding.py` for what a walk is.
+Each comes to the stops and answers of its `Policy.decide`; see `walk.py` for what a walk is.
 
 Axes: B rows.
 """
 
-import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ttamer.exits.automata import single_edge
-from ttamer.exits.exploration.line import TIE
 from ttamer.exits.mixture import Mixture, drawn
-from ttamer.exits.policies.cascade_index import CascadeIndex
 from ttamer.exits.policies.most_confident import MostConfident
 from ttamer.exits.policies.patience import Patience
 from ttamer.exits.signals import classes, confidences
+from ttamer.exits.walk import GOES_ON, Decider, RowWalk, Walk
 
-GOES_ON = -1
 SINGLE_STEP = 2.0**-23  # probabilities further apart differ in single precision too
-
-
-class Walk(Protocol):
-    """The rows of one batch on their way through the heads."""
-
-    def awaits(self, row: int) -> int:
-        """The head that a row under way is to be asked about next."""
-        ...
-
-    def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
-        """The exit that answers each of these rows, negative for a row that goes on."""
-        ...
-
-
-class Decider(Protocol):
-    """A policy ready to run on a model. heads: those that may be asked, ascending.
-
-    is_line: every head is asked in order until one answers.
-    """
-
-    @property
-    def heads(self) -> tuple[int, ...]: ...
-
-    @property
-    def is_line(self) -> bool: ...
-
-    def walk(self, numbers: Sequence[int]) -> Walk:
-        """A walk of the requests of these numbers, as rows 0, 1, ..."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +37,28 @@ class PatienceDecider:
 
     def walk(self, numbers: Sequence[int]) -> Walk:
         """A walk on which no class has been named."""
-        return _PatienceWalk(self, [None] * len(numbers), [0] * len(numbers))
+        return _PatienceWalk(self.heads[-1], self.patience, [None] * len(numbers), [0] * len(numbers))
 
 
 @dataclass(slots=True)
-class _PatienceWalk:
-    decider: PatienceDecider
+class _PatienceWalk(RowWalk):
+    last: int
+    patience: int
     named: list[int | None]
     runs: list[int]
 
     def awaits(self, row: int) -> int:
         raise AssertionError("a line is asked in order")
 
-    def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
-        if exit == self.decider.heads[-1]:
-            return [exit] * len(rows)
-        answers = []
-        for row, name in zip(rows, classes(logits_BV), strict=True):
-            self.runs[row] = self.runs[row] + 1 if name == self.named[row] else 0
-            self.named[row] = name
-            answers.append(exit if self.runs[row] >= self.decider.patience else GOES_ON)
-        return answers
+    def read(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
+        return classes(logits_BV) if exit != self.last else [0] * len(rows)
+
+    def decide(self, exit: int, row: int, said: int) -> int:
+        if said == self.named[row]:
+            self.runs[row] += 1
+        else:
+            self.named[row], self.runs[row] = said, 0
+        return exit if self.runs[row] >= self.patience or exit == self.last else GOES_ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,94 +76,29 @@ class MostConfidentDecider:
 
     def walk(self, numbers: Sequence[int]) -> Walk:
         """A walk on which nothing is known yet."""
-        return _MostConfidentWalk(self, [-1.0] * len(numbers), [0] * len(numbers))
+        return _MostConfidentWalk(self.heads[-1], self.edge, [-1.0] * len(numbers), [0] * len(numbers))
 
 
 @dataclass(slots=True)
-class _MostConfidentWalk:
-    decider: MostConfidentDecider
+class _MostConfidentWalk(RowWalk):
+    last: int
+    edge: float
     best: list[float]
     holder: list[int]
 
     def awaits(self, row: int) -> int:
         raise AssertionError("a line is asked in order")
 
-    def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
-        answers = []
-        for row, confidence in zip(rows, confidences(logits_BV), strict=True):
-            if _exceeds(confidence, self.best[row]):
-                self.best[row], self.holder[row] = confidence, exit
-            if confidence >= self.decider.edge:
-                answers.append(exit)
-            else:
-                answers.append(self.holder[row] if exit == self.decider.heads[-1] else GOES_ON)
-        return answers
+    def read(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[float]:
+        return confidences(logits_BV)
 
-
-def _exceeds(confidence: float, other: float) -> bool:
-    """Whether it is higher in single precision too: equal in the file is equal here, the shallower head answers."""
-    return confidence - other > SINGLE_STEP or bool(np.float32(confidence) > np.float32(other))
-
-
-@dataclass(frozen=True, slots=True)
-class CascadeIndexDecider:
-    """Several lines, each with its next head's index. edges: of each head, in single precision; spans: of each line."""
-
-    policy: CascadeIndex
-    edges: tuple[tuple[float, ...], ...]
-    spans: tuple[tuple[int, int], ...]
-    heads: tuple[int, ...]
-    is_line: bool = False
-
-    @classmethod
-    def of(cls, policy: CascadeIndex, heads: tuple[int, ...]) -> "CascadeIndexDecider":
-        """The policy ready to run."""
-        edges = tuple(tuple(map(single_edge, row)) for row in policy.edges)
-        return cls(policy, edges, tuple(policy.spans()), heads)
-
-    def walk(self, numbers: Sequence[int]) -> Walk:
-        """A walk on which no line has been opened."""
-        firsts = [first for first, _ in self.spans]
-        index = [self.policy.index[first][0] for first in firsts]
-        return _CascadeIndexWalk(self, [_Lines(list(firsts), list(index)) for _ in numbers])
-
-
-@dataclass(slots=True)
-class _Lines:
-    """Of one row: the place of each line's next head and its index, and the best answer so far."""
-
-    places: list[int]
-    index: list[float]
-    best: float = math.inf
-    holder: int = 0
-
-    def cheapest(self) -> int:
-        return self.index.index(min(self.index))
-
-
-@dataclass(slots=True)
-class _CascadeIndexWalk:
-    decider: CascadeIndexDecider
-    lines: list[_Lines]
-
-    def awaits(self, row: int) -> int:
-        own = self.lines[row]
-        return self.decider.heads[own.places[own.cheapest()]]
-
-    def step(self, exit: int, rows: Sequence[int], logits_BV: Tensor) -> list[int]:
-        return [self._step(row, sure) for row, sure in zip(rows, confidences(logits_BV), strict=True)]
-
-    def _step(self, row: int, confidence: float) -> int:
-        policy, own = self.decider.policy, self.lines[row]
-        line = own.cheapest()
-        place = own.places[line]
-        bin = bisect_right(self.decider.edges[place], confidence)
-        if policy.loss[place][bin] <= own.best:
-            own.best, own.holder = policy.loss[place][bin], policy.heads[place]
-        own.places[line] = place + 1
-        is_over = place + 1 == self.decider.spans[line][1]
-        own.index[line] = math.inf if is_over else policy.index[place + 1][bin]
-        return own.holder if own.best <= min(own.index) + TIE else GOES_ON
+    def decide(self, exit: int, row: int, said: float) -> int:
+        if said >= self.edge:
+            return exit
+        more = said - self.best[row]
+        if more > SINGLE_STEP or (more > 0 and np.float32(said) > np.float32(self.best[row])):
+            self.best[row], self.holder[row] = said, exit  # of heads equal in the file the shallower answers
+        return self.holder[row] if exit == self.last else GOES_ON
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +129,7 @@ class MixtureDecider:
         return _MixtureWalk((self.second, self.first), takes_first, numbers)
 
 
-class _MixtureWalk:
+class _MixtureWalk(Walk):
     def __init__(self, deciders: tuple[Decider, Decider], takes: Sequence[bool], numbers: Sequence[int]) -> None:
         self._deciders, self._takes = deciders, takes
         self._walks = [decider.walk(numbers) for decider in deciders]

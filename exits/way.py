@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ttamer.exits.heads import State
-from ttamer.exits.walks import Walk
+from ttamer.exits.walk import Walk
 
 OnAnswer = Callable[[Sequence[int], Tensor], None]
 

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from tests.property.test_runtime import filed, logits_of
 from tests.stub_models import CountingModel
+from ttamer.exits import automata
 from ttamer.exits.cascade import CascadeModel
 from ttamer.exits.costs import ExitCosts
+from ttamer.exits.deciding import Replay, decider_of
 from ttamer.exits.decision import stages_run
 from ttamer.exits.mixture import KINDS, Mixture
 from ttamer.exits.policies.cascade_index import CascadeIndex
@@ -99,6 +101,22 @@ def test_a_row_may_come_back_to_a_model_that_it_had_left() -> None:
     assert decision.answer_N.tolist() == [1] * 4
     assert decision.evaluated_NK is not None
     assert decision.evaluated_NK.tolist() == [[True, True, True, False, False]] * 4
+
+
+def test_a_policy_of_tables_too_large_for_an_automaton_is_run_by_asking_it_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(automata, "MOST_NODES", 2)
+    logits_KNV, label_N = logits_of(11, SAMPLES)
+    records = replace(filed(logits_KNV, label_N), starts=STARTS)
+    large = [one for one in CascadeIndex.family(records, COSTS) if isinstance(decider_of(one, EXITS), Replay)]
+    assert large
+    for policy in sampled(large, 3):
+        decision, exiting = policy.decide(records), ExitingModel(cascade_of(torch.from_numpy(logits_KNV)), policy)
+        for rows in (range(1), range(SAMPLES)):
+            answers = exiting(torch.tensor(rows))
+            assert answers.stop_B == tuple(decision.stop_N[rows])
+            assert answers.answer_B == tuple(decision.answer_N[rows])
 
 
 def test_two_policies_that_leave_a_model_at_different_exits_may_be_mixed() -> None:
