@@ -174,11 +174,10 @@ def _remarks(comparison: "RecordComparison") -> list[str]:
     none = ", ".join(row.policy for row in comparison.rows if row.found is None)
     if none:
         lines.append(f"No setting is sure enough to lose at most {render.percent(comparison.max_drop)}: {none}.")
-    errors = "1 standard error" if comparison.caution == 1 else f"{comparison.caution:g} standard errors"
     return [
         *lines,
-        f"A setting may be chosen if its drop, raised by {errors}, is allowed both where it was fitted and where it is "
-        "chosen.",
+        f"A setting may be chosen if its drop, raised by {comparison.caution:g} standard errors, is allowed both where "
+        "it was fitted and where it is chosen.",
         "expected: where it was chosen; modelled: what the policy's own model promised, which takes confidence at its "
         "word.",
         "throughput: of a server that stops where the answer leaves; one that runs on (release) gains none.",

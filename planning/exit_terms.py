@@ -24,7 +24,7 @@ from ttamer.profiles.records import ExitRecords
 from ttamer.profiles.service import Service, Stage
 
 DROPS = (0.0, 0.005, 0.01, 0.02, 0.05)  # of accuracy against the last exit: one operating point at each, if allowed
-JUDGED = 150  # candidates, of all layers that this takes: with standard errors, the best may be the second best without
+JUDGED = 150  # candidates, of all layers that this takes: with their errors, the best may be the second best without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class ExitTerms:
         """A handful of the candidates, and of mixtures of two, that keep the terms and are faster than the last exit.
 
         The fastest at each of a few tolerated drops, one that clearly beats the last exit, and the best under each
-        bound on a mean. A drop counts with its standard error, on both splits: of many candidates the fastest within
+        bound on a mean. A drop counts with its 95 % bound, on both splits: of many candidates the fastest within
         a drop on one split alone is there by luck. Where a guarantee is asked for, which single policies have, none
         are mixed. Slowest first, and the faster one the less accurate.
         """

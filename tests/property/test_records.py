@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.synthetic_records import even_costs, plausible_records
-from ttamer.exits.careful_choice import fastest_mixed, fastest_of, judge
+from ttamer.exits.careful_choice import CAUTION, fastest_mixed, fastest_of, judge
 from ttamer.exits.evaluate import FittedPolicy
 from ttamer.exits.policies.fixed_exit import FixedExit
 from ttamer.exits.policies.last_exit import LastExit
@@ -89,7 +89,7 @@ def candidates() -> list[FittedPolicy]:
 
 def loss(fitted: FittedPolicy, records: ExitRecords) -> float:
     lost_N = records.correct_NK()[:, -1].astype(float) - replay(fitted.policy, records, COSTS).right_N
-    return float(lost_N.mean() + lost_N.std() / np.sqrt(records.samples))
+    return float(lost_N.mean() + CAUTION * lost_N.std() / np.sqrt(records.samples))
 
 
 @settings(max_examples=40)

@@ -1,4 +1,4 @@
-"""What a service demands of exit policies: drops with their standard error, a mean time, a guarantee."""
+"""What a service demands of exit policies: drops with their 95 % bound, a mean time, a guarantee."""
 
 from pathlib import Path
 
