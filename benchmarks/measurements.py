@@ -115,6 +115,12 @@ def print_agreement(first: Profile, second: Profile, budget: str) -> None:
         f"{len(trusted)} of {len(pairs)} points are ok in both runs; {len(wrong)} of their medians differ by more than "
         f"{100 * MEDIANS:.0f} %, {len(wrong_tails)} of {len(tails)} p99s by more than {100 * TAILS:.0f} %"
     )
+    known = [_apart(pair) for pair in pairs if all(_knows_median(one) for one in pair)]
+    print(
+        f"whatever their tails, {len(known)} medians are known well enough in both runs; "
+        f"{sum(apart > MEDIANS for apart in known)} of them differ by more than {100 * MEDIANS:.0f} %, "
+        f"at most {_percent(max(known, default=None))}"
+    )
     for name, profile in (("first", first), ("second", second)):
         verdicts = Counter(point.verdict for point in profile.latency)
         levels = ", ".join(f"{place} {1e3 * level:.2f} ms" for place, level in profile.settings["reference_s"].items())
@@ -226,6 +232,10 @@ def _group(key: PointKey) -> tuple[str, int, int]:
 
 def _both_ok(pair: tuple[LatencyPoint, LatencyPoint]) -> bool:
     return all(one.verdict == "ok" for one in pair)
+
+
+def _knows_median(point: LatencyPoint) -> bool:
+    return point.evidence["error"] <= point.evidence["error_allowed"]
 
 
 def _apart(pair: tuple[LatencyPoint, LatencyPoint]) -> float:

@@ -23,7 +23,7 @@ CLEAN = {"cores": 1.0, "error": 0.01, "cpu_share": 1.0, "main_share": 1.0, "clea
         ({"error": 0.031}, "noisy"),
         ({"error": 0.031, "error_allowed": 0.05}, "ok"),
         ({"error": 0.025, "error_allowed": 0.02}, "noisy"),
-        ({"tail_error": 0.06}, "noisy"),
+        ({"tail_error": 0.025}, "noisy"),
         ({"drift": 0.6}, "noisy"),
         ({"modes_apart": 9.0, "mode_gap": 0.1, "mode_share": 0.3}, "noisy"),
         ({"modes_apart": 9.0, "mode_gap": 0.04, "mode_share": 0.3}, "ok"),
