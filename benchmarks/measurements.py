@@ -2,10 +2,10 @@
 
 Run on a machine that does nothing else:
 
-    python -m benchmarks.measurements [agreement] [busy] [peers] [cost] [--budget BUDGET] [--keep FOLDER]
+    python -m benchmarks.measurements [agreement] [busy] [peers] [paired] [cost] [--budget BUDGET] [--keep FOLDER]
 
-Without names all four run. On two cores `peers` takes 20 minutes, `busy` 5, and `agreement` with `--budget thorough`,
-which alone bounds every p99, 50.
+Without names all run; `paired` is the second table of `peers` alone. On two cores `peers` takes 25 minutes, `paired` 3,
+`busy` 5, and `agreement` with `--budget thorough`, which alone bounds every p99, 50.
 `cost` speaks of the first run of `agreement`. LoadGen needs the extra `bench` (mlcommons-loadgen); without it its column says so.
 """
 
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ from ttamer.profiles.profile import LatencyPoint, PointKey, Profile
 from ttamer.profiles.shelf import read_profile
 from ttamer.profiling.child import child_environment
 from ttamer.profiling.machine import allowed_cpus
+
+Setting = tuple[str, int, int]  # model, cores, batch
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, BATCHES, CORES = ("resnet18", "bert-mini"), (1, 4), (1, 2)
@@ -43,11 +45,12 @@ COMPARED = (
 )  # fmt: skip
 CALLS = 20  # of a tool in a turn
 ASKED = ("agreement", "busy", "peers", "cost")
+PAIRED = "paired"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.measurements")
-    parser.add_argument("what", nargs="*", choices=[*ASKED, []], default=[])
+    parser.add_argument("what", nargs="*", choices=[*ASKED, PAIRED, []], default=[])
     parser.add_argument("--budget", choices=("quick", "default", "thorough"), default="default")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
@@ -67,6 +70,8 @@ def main() -> None:
                 print_busy(profiled(folder, "busy", "quick"))
         if "peers" in asked:
             print_peers(turns=4 if budget == "quick" else 20, least_s=0 if budget == "quick" else 100)
+        elif PAIRED in asked:
+            print_paired({setting: by_peers(*setting, turns=0, least_s=0) for setting in settings_here()})
 
 
 def profiled(folder: Path, name: str, budget: str) -> Profile:
@@ -147,19 +152,38 @@ def print_busy(profile: Profile) -> None:
     render.table(("evidence", "least", "median", "most"), rows)
 
 
+def settings_here() -> list[Setting]:
+    """Model, cores and batch of every comparison with other tools."""
+    return [(model, cores, batch) for model in MODELS for cores in cores_here() for batch in BATCHES]
+
+
+def print_paired(found: Mapping[Setting, dict[str, Any]]) -> None:
+    """Single calls of other tools, each beside the call of ours before it."""
+    rows, apart = [], list[float]()
+    for (model, cores, batch), told in found.items():
+        own_s = told["in_turn"]["ttamer"]
+        more = [_difference(told["in_turn"][name], own_s) for name in ("torch", "loop")]
+        apart += [abs(one.middle) for one in more]
+        rows.append((model, str(cores), str(batch), render.seconds(statistics.median(own_s)), *map(str, more)))
+    columns = ("model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop")
+    print()
+    render.table(
+        columns, rows, title="Single calls in turn: the median of how much more another tool finds (95 % intervals)"
+    )
+    print(f"medians within {_percent(max(apart))} (demanded: {100 * MEDIANS:.0f} %)")
+
+
 def print_peers(turns: int, least_s: int) -> None:
     """Other tools on the same points in the same minutes; differences are medians over turns with their intervals."""
     rows, apart = [], list[list[Difference | None]]()
-    for model in MODELS:
-        for cores in cores_here():
-            for batch in BATCHES:
-                found = by_peers(model, cores, batch, turns, least_s)
-                told = found["turns"]
-                apart.append([_beside(told, *one) for one in COMPARED])
-                cells = ["not installed" if one is None else str(one) for one in apart[-1]]
-                ours_s = [render.seconds(_middle(told["ttamer"], what)) for what in ("median_s", "p90_s")]
-                machine = "contended" if found["contended"] else "ok"
-                rows.append((model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], machine))
+    everything = {setting: by_peers(*setting, turns, least_s) for setting in settings_here()}
+    for (model, cores, batch), found in everything.items():
+        told = found["turns"]
+        apart.append([_beside(told, *one) for one in COMPARED])
+        cells = ["not installed" if one is None else str(one) for one in apart[-1]]
+        ours_s = [render.seconds(_middle(told["ttamer"], what)) for what in ("median_s", "p90_s")]
+        machine = "contended" if found["contended"] else "ok"
+        rows.append((model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], machine))
     columns = (
         "model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop", "p90", "plain loop p90",
         "LoadGen p90", "of calls in turn", "of the same calls", "machine",
@@ -181,6 +205,7 @@ def print_peers(turns: int, least_s: int) -> None:
             f"{what} within {_percent(max(abs(one.middle) for one in known))} as seen and "
             f"{_percent(max(one.certain for one in known))} beyond their intervals (demanded: {100 * demanded:.0f} %)"
         )
+    print_paired(everything)
 
 
 def by_peers(model: str, cores: int, batch: int, turns: int, least_s: int) -> dict[str, Any]:
@@ -277,7 +302,11 @@ def _beside(
     """What a tool found beside what another did, turn by turn; None if it was not there."""
     if name not in told:
         return None
-    more = [theirs[what] / ours[others] - 1 for theirs, ours in zip(told[name], told[other], strict=True)]
+    return _difference([turn[what] for turn in told[name]], [turn[others] for turn in told[other]])
+
+
+def _difference(theirs: Sequence[float], ours: Sequence[float]) -> Difference:
+    more = [one / own - 1 for one, own in zip(theirs, ours, strict=True)]
     return Difference(statistics.median(more), *quantile_interval(more, 0.5))
 
 

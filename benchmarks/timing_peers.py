@@ -23,6 +23,8 @@ from typing import Any
 from ttamer.profiling.clock import time_calls
 from ttamer.profiling.worker import bind, check_binding
 
+PAIRS = 60  # single calls of each tool in turn
+
 Call = Callable[[], object]
 P90_KEY = "result_90.00_percentile_latency_ns"
 
@@ -79,7 +81,25 @@ def take_turns(model: str, batch: int, calls: int, turns: int, least_s: float, c
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 found[name].append(tools[name]())
         evidence = read_interference(cpus, clock.counters()).evidence_since(before, len(cpus))
-    return {"turns": found, "contended": is_contended(evidence)}
+    return {"turns": found, "in_turn": in_turn(call, PAIRS), "contended": is_contended(evidence)}
+
+
+def in_turn(call: Call, calls: int) -> dict[str, list[float]]:
+    """Seconds of single calls by ttamer's clock, by torch.utils.benchmark and by a plain loop, one after the other."""
+    import torch
+    from torch.utils.benchmark import Timer
+
+    timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
+    tools: dict[str, Callable[[], float]] = {
+        "ttamer": lambda: time_calls(call, 1).call_s(),
+        "torch": lambda: timer.timeit(1).median,
+        "loop": lambda: by_loop(call, 1, untimed=0)["median_s"],
+    }
+    found: dict[str, list[float]] = {name: [] for name in tools}
+    for _ in range(calls):
+        for name, tool in tools.items():
+            found[name].append(tool())
+    return found
 
 
 def by_rounds(call: Call, reference: Call, calls: int, clock: Any) -> dict[str, float]:
@@ -105,9 +125,9 @@ def by_torch(call: Call, calls: int) -> dict[str, float]:
     return {"median_s": timer.blocked_autorange(min_run_time=calls * timer.timeit(2).median).median}
 
 
-def by_loop(call: Call, calls: int) -> dict[str, float]:
+def by_loop(call: Call, calls: int, untimed: int = 3) -> dict[str, float]:
     """By a loop around time.perf_counter."""
-    for _ in range(3):
+    for _ in range(untimed):
         call()
     seconds = []
     for _ in range(calls):
