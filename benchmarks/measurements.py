@@ -1,56 +1,40 @@
-"""Whether measurements can be believed: two runs beside each other, busy loops, other tools, and where the time goes.
+"""Whether measurements can be believed: two runs beside each other, busy loops, and where the time goes.
 
 Run on a machine that does nothing else:
 
-    python -m benchmarks.measurements [agreement] [busy] [peers] [paired] [cost] [--budget BUDGET] [--keep FOLDER]
+    python -m benchmarks.measurements [agreement] [busy] [cost] [--budget BUDGET] [--keep FOLDER]
 
-Without names all run; `paired` is the second table of `peers` alone. On two cores `peers` takes 25 minutes, `paired` 3,
-`busy` 5, and `agreement` with `--budget thorough`, which alone bounds every p99, 50.
-`cost` speaks of the first run of `agreement`. LoadGen needs the extra `bench` (mlcommons-loadgen); without it its column says so.
+Without names all three run. On two cores `busy` takes 5 minutes, and `agreement` with `--budget thorough`, which alone
+bounds every p99, 50. `cost` speaks of the first run of `agreement`.
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ttamer.cli import render
-from ttamer.profiles.intervals import quantile_interval
 from ttamer.profiles.profile import LatencyPoint, PointKey, Profile
 from ttamer.profiles.shelf import read_profile
-from ttamer.profiling.child import child_environment
 from ttamer.profiling.machine import allowed_cpus
-
-Setting = tuple[str, int, int]  # model, cores, batch
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, BATCHES, CORES = ("resnet18", "bert-mini"), (1, 4), (1, 2)
-MEDIANS, TAILS, P90S, COST = 0.03, 0.05, 0.05, 1.3  # what is demanded, relative
+MEDIANS, TAILS, COST = 0.03, 0.05, 1.3  # what is demanded, relative
 BOUNDING = 299  # samples that bound p99 at 95 %
 BUSY = "while True: pass"
-# Of which tool and whose what stands beside ours.
-COMPARED = (
-    ("torch", "median_s", "ttamer", "median_s"), ("loop", "median_s", "ttamer", "median_s"),
-    ("loop", "p90_s", "ttamer", "p90_s"), ("loadgen", "p90_s", "ttamer", "p90_s"),
-    ("loadgen", "p90_s", "loadgen", "between_p90_s"), ("loadgen", "p90_s", "loadgen", "watched_p90_s"),
-)  # fmt: skip
-CALLS = 20  # of a tool in a turn
-ASKED = ("agreement", "busy", "peers", "cost")
-PAIRED = "paired"
+ASKED = ("agreement", "busy", "cost")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.measurements")
-    parser.add_argument("what", nargs="*", choices=[*ASKED, PAIRED, []], default=[])
+    parser.add_argument("what", nargs="*", choices=[*ASKED, []], default=[])
     parser.add_argument("--budget", choices=("quick", "default", "thorough"), default="default")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
@@ -68,10 +52,6 @@ def main() -> None:
         if "busy" in asked:
             with busy_loops():
                 print_busy(profiled(folder, "busy", "quick"))
-        if "peers" in asked:
-            print_peers(turns=4 if budget == "quick" else 20, least_s=0 if budget == "quick" else 100)
-        elif PAIRED in asked:
-            print_paired({setting: by_peers(*setting, turns=0, least_s=0) for setting in settings_here()})
 
 
 def profiled(folder: Path, name: str, budget: str) -> Profile:
@@ -102,9 +82,9 @@ def print_agreement(first: Profile, second: Profile, budget: str) -> None:
         whole = next(pair for pair in some if pair[0].key.part == "whole")
         rows.append((
             group[0], str(group[1]), str(group[2]), f"{len(trusted)} of {len(some)}",
-            _percent(max(map(_apart, trusted), default=None)), _percent(max(map(_apart_raw, trusted), default=None)),
-            _percent(max(map(_apart_p99, tails), default=None)), str(len(tails)),
-            *(render.seconds(one.samples.median_s()) for one in whole), _percent(_apart(whole)),
+            percent(max(map(_apart, trusted), default=None)), percent(max(map(_apart_raw, trusted), default=None)),
+            percent(max(map(_apart_p99, tails), default=None)), str(len(tails)),
+            *(render.seconds(one.samples.median_s()) for one in whole), percent(_apart(whole)),
             " / ".join(one.verdict for one in whole),
         ))  # fmt: skip
     columns = (
@@ -124,7 +104,7 @@ def print_agreement(first: Profile, second: Profile, budget: str) -> None:
     print(
         f"whatever their tails, {len(known)} medians are known well enough in both runs; "
         f"{sum(apart > MEDIANS for apart in known)} of them differ by more than {100 * MEDIANS:.0f} %, "
-        f"at most {_percent(max(known, default=None))}"
+        f"at most {percent(max(known, default=None))}"
     )
     for name, profile in (("first", first), ("second", second)):
         verdicts = Counter(point.verdict for point in profile.latency)
@@ -134,7 +114,7 @@ def print_agreement(first: Profile, second: Profile, budget: str) -> None:
         key = pair[0].key
         print(
             f"  apart: {key.model} {key.part} {key.exit} at batch {key.batch} on {key.cores} cores: median "
-            f"{_percent(_apart(pair))} of {render.seconds(pair[0].samples.median_s())}, p99 {_percent(_apart_p99(pair))}"
+            f"{percent(_apart(pair))} of {render.seconds(pair[0].samples.median_s())}, p99 {percent(_apart_p99(pair))}"
         )
 
 
@@ -150,73 +130,6 @@ def print_busy(profile: Profile) -> None:
         if (values := [evidence[name] for evidence in seen if name in evidence])
     ]
     render.table(("evidence", "least", "median", "most"), rows)
-
-
-def settings_here() -> list[Setting]:
-    """Model, cores and batch of every comparison with other tools."""
-    return [(model, cores, batch) for model in MODELS for cores in cores_here() for batch in BATCHES]
-
-
-def print_paired(found: Mapping[Setting, dict[str, Any]]) -> None:
-    """Single calls of other tools, each beside the call of ours before it."""
-    rows, apart = [], list[float]()
-    for (model, cores, batch), told in found.items():
-        own_s = told["in_turn"]["ttamer"]
-        more = [_difference(told["in_turn"][name], own_s) for name in ("torch", "loop")]
-        apart += [abs(one.middle) for one in more]
-        rows.append((model, str(cores), str(batch), render.seconds(statistics.median(own_s)), *map(str, more)))
-    columns = ("model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop")
-    print()
-    render.table(
-        columns, rows, title="Single calls in turn: the median of how much more another tool finds (95 % intervals)"
-    )
-    print(f"medians within {_percent(max(apart))} (demanded: {100 * MEDIANS:.0f} %)")
-
-
-def print_peers(turns: int, least_s: int) -> None:
-    """Other tools on the same points in the same minutes; differences are medians over turns with their intervals."""
-    rows, apart = [], list[list[Difference | None]]()
-    everything = {setting: by_peers(*setting, turns, least_s) for setting in settings_here()}
-    for (model, cores, batch), found in everything.items():
-        told = found["turns"]
-        apart.append([_beside(told, *one) for one in COMPARED])
-        cells = ["not installed" if one is None else str(one) for one in apart[-1]]
-        ours_s = [render.seconds(_middle(told["ttamer"], what)) for what in ("median_s", "p90_s")]
-        machine = "contended" if found["contended"] else "ok"
-        rows.append((model, str(cores), str(batch), ours_s[0], *cells[:2], ours_s[1], *cells[2:], machine))
-    columns = (
-        "model", "cores", "batch", "median", "torch.utils.benchmark", "plain loop", "p90", "plain loop p90",
-        "LoadGen p90", "of calls in turn", "of the same calls", "machine",
-    )  # fmt: skip
-    print()
-    render.table(
-        columns, rows, title=f"Other tools beside ttamer, {turns} turns or more of {CALLS} calls each (95 % intervals)"
-    )
-    for what, places, demanded in (
-        ("medians", (0, 1), MEDIANS),
-        ("LoadGen's p90 of turns of its own", (3,), P90S),
-        ("LoadGen's p90 of calls in turn with ours", (4,), P90S),
-        ("LoadGen's p90 of the same calls", (5,), P90S),
-    ):
-        known = [found for one in apart for place in places if (found := one[place]) is not None]
-        if not known:
-            continue
-        print(
-            f"{what} within {_percent(max(abs(one.middle) for one in known))} as seen and "
-            f"{_percent(max(one.certain for one in known))} beyond their intervals (demanded: {100 * demanded:.0f} %)"
-        )
-    print_paired(everything)
-
-
-def by_peers(model: str, cores: int, batch: int, turns: int, least_s: int) -> dict[str, Any]:
-    """What a fresh process finds in which all tools take turns."""
-    command = [sys.executable, "-m", "benchmarks.timing_peers", model, *map(str, (cores, batch, CALLS, turns, least_s))]
-    done = subprocess.run(
-        command, cwd=ROOT, env=child_environment(os.environ, cores), check=True, capture_output=True, text=True
-    )
-    print(f"{model}, batch {batch}, {cores} cores: compared", file=sys.stderr)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def print_cost(profile: Profile) -> None:
@@ -279,42 +192,7 @@ def _relative(one: float, other: float) -> float:
     return abs(one - other) / min(one, other)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How much more another tool found, relative: the median over turns, and its 95 % interval."""
-
-    middle: float
-    low: float
-    high: float
-
-    @property
-    def certain(self) -> float:
-        """The least difference that the interval allows; 0 where it holds none at all."""
-        return max(self.low, -self.high, 0.0)
-
-    def __str__(self) -> str:
-        return f"{100 * self.middle:+.1f} % ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
-
-
-def _beside(
-    told: dict[str, list[dict[str, float]]], name: str, what: str, other: str, others: str
-) -> Difference | None:
-    """What a tool found beside what another did, turn by turn; None if it was not there."""
-    if name not in told:
-        return None
-    return _difference([turn[what] for turn in told[name]], [turn[others] for turn in told[other]])
-
-
-def _difference(theirs: Sequence[float], ours: Sequence[float]) -> Difference:
-    more = [one / own - 1 for one, own in zip(theirs, ours, strict=True)]
-    return Difference(statistics.median(more), *quantile_interval(more, 0.5))
-
-
-def _middle(turns: Sequence[dict[str, float]], what: str) -> float:
-    return statistics.median(turn[what] for turn in turns)
-
-
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 

@@ -1,7 +1,7 @@
 """One model timed by ttamer's rounds, by torch.utils.benchmark, by a plain loop and by MLPerf LoadGen, in one process.
 
 All take turns, so that the machine's drift meets them alike; what is compared is taken turn by turn. Raw seconds: nothing
-is divided out. Run by benchmarks.measurements, in a fresh process bound as a measuring process is.
+is divided out. Run by benchmarks.peers, in a fresh process bound as a measuring process is.
 
 Run: python -m benchmarks.timing_peers MODEL CORES BATCH CALLS TURNS SECONDS (of turns, at least)
 """
