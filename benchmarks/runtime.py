@@ -39,6 +39,7 @@ from ttamer.profiles.profile import WHOLE, LatencyPoint, PointKey, Profile
 from ttamer.profiles.records import ExitRecords
 from ttamer.profiles.samples import Samples
 from ttamer.profiles.shelf import read_profile, records_path
+from ttamer.profiling.passage import Passage
 from ttamer.profiling.rounds import loops_for
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,13 +93,14 @@ class Bench:
         """One round of all parts at all sizes, on the first samples."""
         staged = trial._model.staged
         for size in SIZES:
-            state = first = tuple(part[:size] for part in trial._inputs)
+            first = tuple(part[:size] for part in trial._inputs)
+            passage = Passage(staged, first)
             staged.run_whole(first)  # the caches hold another size's work
             self._time("whole", WHOLE, size, lambda first=first: staged.run_whole(first))
             for k in range(staged.exits):
-                before, state = state, staged.run_stage(k, state)
-                self._time("stage", k, size, lambda k=k, before=before: staged.run_stage(k, before))
-                self._time("head", k, size, lambda k=k, state=state: staged.ask_head(k, state))
+                for part, call, behind in (("stage", passage.run_stage, k), ("head", passage.ask_head, k + 1)):
+                    passage.come_to(behind)
+                    self._time(part, k, size, lambda call=call, k=k: call(k))
 
     def _time(self, part: str, exit: int, size: int, call: Callable[[], object]) -> None:
         key = part, exit, size

@@ -7,7 +7,7 @@ from typing import Self
 from ttamer.profiles.errors import InputError
 from ttamer.profiles.intervals import quantile_samples_needed
 
-PROTOCOL = 4  # changes when points of two versions must not stand in one profile
+PROTOCOL = 5  # changes when points of two versions must not stand in one profile
 FLOOR_ROUNDS = 6  # the fewest samples whose range bounds the median at 95 %: 2 x 0.5^6 = 0.03
 
 

@@ -32,13 +32,18 @@ Floats = NDArray[np.float64]
 Keep = Callable[[Sequence[Timing]], Sequence[bool]]
 
 
+def nothing() -> None:
+    """What most calls need done before them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A part of a model at one batch size: which one, and the call that runs it once."""
+    """A part of a model at one batch size: which one, the call that runs it once, and what must be there for that."""
 
     part: str
     exit: int
     call: Callable[[], object]
+    prepare: Callable[[], object] = nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,9 @@ class _Rounds:
             )
             self.is_settling = whole_s < SETTLE_BELOW_S
             rule = PART.within(self.budget.process_s() / max(1, len(self.parts)), WARM_PARTS_SHARE)
-            self.loops = [loops_for(warm_up(part.call, self.time_calls, rule)) for part in self.parts]
+            for part in self.parts:
+                part.prepare()
+                self.loops.append(loops_for(warm_up(part.call, self.time_calls, rule)))
         self.timings = [[] for _ in self.parts]
 
     def run(self) -> None:
@@ -143,6 +150,7 @@ class _Rounds:
         for part, count, taken in zip(self.parts, self.loops, self.timings, strict=True):
             if not self.is_settling and self.now() - self.beside[-1].middle_s >= REFERENCE_EVERY_S:
                 self._time_reference()
+            part.prepare()
             taken.append(self.time_calls(part.call, count))
 
     def _time_reference(self) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ttamer.profiling.cold import forget
 from ttamer.profiling.devices import DEVICES, Device
 from ttamer.profiling.gpu import read_gpu
 from ttamer.profiling.interference import read_interference
+from ttamer.profiling.passage import Passage
 from ttamer.profiling.reference import reference_kernel
 from ttamer.profiling.rounds import GroupTimings, Part, PartTimings, all_timings, clean_timings, measure_group
 from ttamer.profiling.target import Target
@@ -102,7 +104,7 @@ def load_target(task: Task) -> LoadedTarget:
 
 
 def group_parts(loaded: LoadedTarget, batch: int, device: Device) -> list[Part]:
-    """The parts of a group, each with its true input: whole, stage 0, head 0, ...
+    """The parts of a group, each finding what the one before it has left: whole, stage 0, head 0, ...
 
     Raises InputError if an answer has the wrong shape or is not finite.
     """
@@ -112,11 +114,14 @@ def group_parts(loaded: LoadedTarget, batch: int, device: Device) -> list[Part]:
         state = first = target.example(batch)
         check_logits(target.run_whole(first), spec, batch, "the whole model")
         parts.append(_part("whole", WHOLE, device, target.run_whole, first))
+        passage = Passage(target, first)
         for k, name in enumerate(spec.exits):
-            before, state = state, target.run_stage(k, state)
+            state = target.run_stage(k, state)
             check_logits(target.run_head(k, state), spec, batch, f"exit {name!r}")
-            parts.append(_part("stage", k, device, target.run_stage, k, before))
-            parts.append(_part("head", k, device, target.ask_head, k, state))
+            parts += [
+                _part(part, k, device, call, k, prepare=device.finishing(partial(passage.come_to, behind)))
+                for part, call, behind in (("stage", passage.run_stage, k), ("head", passage.ask_head, k + 1))
+            ]
     return parts
 
 
@@ -185,6 +190,7 @@ def _time(
 ) -> tuple[GroupTimings, dict[str, float]]:
     """The timings of the parts, and what disturbed them while they were taken."""
     for part in parts:
+        part.prepare()
         part.call()  # so that every thread it will use exists when the clock looks for them
     with WaitingClock() as clock:
         before = read_interference(task.cpus, clock.counters())
@@ -229,8 +235,10 @@ def _visit(
     )
 
 
-def _part(part: str, exit: int, device: Device, function: Callable[..., object], *arguments: Any) -> Part:
-    return Part(part=part, exit=exit, call=device.finishing(lambda: function(*arguments)))
+def _part(
+    part: str, exit: int, device: Device, function: Callable[[Any], object], argument: Any, **others: Any
+) -> Part:
+    return Part(part=part, exit=exit, call=device.finishing(lambda: function(argument)), **others)
 
 
 @contextmanager

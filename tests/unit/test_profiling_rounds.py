@@ -98,6 +98,15 @@ def test_every_round_visits_the_reference_settles_the_caches_and_times_each_part
     assert clock.log[-9:] == [*["ref", "w", "w", "s"] * 2, "ref"]
 
 
+def test_a_part_is_prepared_before_each_of_its_samples_and_once_for_all_calls_that_warm_it() -> None:
+    clock = FakeClock()
+    stage = Part(part="stage", exit=0, call=clock.taking("s", 0.02), prepare=lambda: clock.log.append("p"))
+    measured(clock, [whole(clock.taking("w", 0.02)), stage])
+    assert clock.log[-11:] == [*["ref", "w", "w", "p", "s"] * 2, "ref"]
+    assert "".join(clock.log).count("ps") == clock.log.count("p")
+    assert clock.log.count("p") < clock.log.count("s")
+
+
 def test_a_long_call_needs_no_settling_and_has_the_reference_on_either_side() -> None:
     clock = FakeClock()
     parts = [whole(clock.taking("w", 0.3)), Part(part="stage", exit=0, call=clock.taking("s", 0.3))]
