@@ -32,7 +32,7 @@ P90S = 0.05  # what is demanded, relative
 COMPARED = (
     ("torch", "median_s", "ttamer", "median_s"), ("loop", "median_s", "ttamer", "median_s"),
     ("loop", "p90_s", "ttamer", "p90_s"), ("loadgen", "p90_s", "ttamer", "p90_s"),
-    ("loadgen", "p90_s", "loadgen", "between_p90_s"), ("loadgen", "p90_s", "loadgen", "watched_p90_s"),
+    ("loadgen in turn", "p90_s", "loadgen in turn", "between_p90_s"), ("loadgen", "p90_s", "loadgen", "watched_p90_s"),
 )  # fmt: skip
 CALLS = 20  # of a tool in a turn
 
