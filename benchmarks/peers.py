@@ -3,7 +3,7 @@
 Every tool takes turns of several calls, in a process of its own for each setting (`timing_peers.py`); what is compared
 is taken turn by turn. Then single calls take turns, which leaves no time for the machine to change between two of them.
 
-Run on a machine that does nothing else (on two cores 25 minutes, with `--turns 0` the single calls alone, 3):
+Run on a machine that does nothing else (on two cores half an hour, with `--turns 0` the single calls alone, 3):
 
     python -m benchmarks.peers [--turns TURNS] [--seconds SECONDS]
 

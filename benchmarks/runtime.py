@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from ttamer.exits.evaluate import best_within_drop, evaluate, fit_candidates
 from ttamer.exits.mixture import KINDS
 from ttamer.exits.signals import classes, confidences, decidedness
 from ttamer.exits.trial import prepare_trial
+from ttamer.exits.walk import ALONE
 from ttamer.exits.walks import MixtureDecider
 from ttamer.planning.prediction import QUANTILE
 from ttamer.planning.service_times import Paths, Timings, paths_as_seen
@@ -200,10 +202,15 @@ def print_decision(bench: Bench, trial: Any) -> None:
             decider = decider_of(family[len(family) // 2], staged.exits)
             deciders[kind] = decider.of(0) if isinstance(decider, MixtureDecider) else decider
             print_share(bench, f"decision of {kind}", decision_s(deciders[kind], logits), head_s)
-    behind_s = np.median([behind_stage_s(staged, inputs, deciders[IN_PLACE].walk([0])) for _ in range(CALLS)], axis=0)
-    print(f"{bench.model:15} {'head 0 behind its stage':31} {1e6 * behind_s[0]:8.2f} us")
-    for what, seconds in zip(("reading and softmax", f"decision of {IN_PLACE}"), behind_s[1:], strict=True):
-        print_share(bench, what, seconds, behind_s[0])
+    readings, steps = [], []
+    for _ in range(CALLS):
+        one, other = (deciders[IN_PLACE].walk([0]) for _ in range(2))
+        readings.append(behind_stage_s(staged, inputs, partial(one.read, 0, ALONE)))
+        steps.append(behind_stage_s(staged, inputs, partial(other.alone, 0)))
+    (head_s, read_s), (_, step_s) = np.median(readings, axis=0), np.median(steps, axis=0)
+    print(f"{bench.model:15} {'head 0 behind its stage':31} {1e6 * head_s:8.2f} us")
+    print_share(bench, "reading and softmax", read_s, head_s)
+    print_share(bench, f"decision of {IN_PLACE}", step_s - read_s, head_s)
 
 
 def decision_s(decider: Any, logits: Any) -> float:
@@ -215,20 +222,17 @@ def turn_s(decider: Any, logits: Any, loops: int) -> float:
     """What a step takes more than reading, in a turn of as many calls of both."""
     steps, readings = (iter([decider.walk([0]) for _ in range(loops)]) for _ in range(2))
     step_s = cpu_s(lambda: next(steps).alone(0, logits), loops)
-    return step_s - cpu_s(lambda: next(readings).read(0, (0,), logits), loops)
+    return step_s - cpu_s(lambda: next(readings).read(0, ALONE, logits), loops)
 
 
-def behind_stage_s(staged: Any, inputs: Any, walk: Any) -> tuple[float, float, float]:
-    """Seconds of the first head, of reading its logits and of deciding, one after the other behind its stage."""
-    clock = time.perf_counter_ns
+def behind_stage_s(staged: Any, inputs: Any, call: Callable[[Any], object]) -> tuple[float, float]:
+    """Seconds of the first head right behind its stage, and of a call on its logits behind that."""
     state = staged.run_stage(0, inputs)
-    began_ns = clock()
+    began_ns = time.perf_counter_ns()
     logits = staged.run_head(0, state)
-    answered_ns = clock()
-    (said,) = walk.read(0, (0,), logits)
-    read_ns = clock()
-    walk.decide(0, 0, said)
-    return (answered_ns - began_ns) / 1e9, (read_ns - answered_ns) / 1e9, (clock() - read_ns) / 1e9
+    answered_ns = time.perf_counter_ns()
+    call(logits)
+    return (answered_ns - began_ns) / 1e9, (time.perf_counter_ns() - answered_ns) / 1e9
 
 
 def print_share(bench: Bench, what: str, seconds: float, head_s: float) -> None:

@@ -99,6 +99,14 @@ class AutomatonWalk(RowWalk):
         nodes[row] = ~answer
         return answer
 
+    def alone(self, exit: int, logits_BV: Tensor) -> int:
+        """Both for the one row of a walk, in one call: behind a stage every function called is fetched from memory."""
+        edges = self.edges_K[exit]
+        said = self.automaton.signal(logits_BV)[0] if edges else 0.0
+        answer = self.codes[self.nodes[0]][bisect_right(edges, said)]
+        self.nodes[0] = ~answer
+        return answer
+
 
 def single_edge(edge: float) -> float:
     """The least confidence that reaches the edge once it is rounded to single precision, as the records' file has it.
