@@ -24,8 +24,10 @@ import argparse
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from ttamer.exits.careful_choice import CAUTION
 from ttamer.exits.comparison_document import Found, Measure, RecordComparison
@@ -98,8 +100,8 @@ def imported_set(name: str, imported: Imported, layout: str, costs: str, seeds: 
     return RecordSet(name, [source.splits for source in sources], given_costs(costs, sources[0]).costs)
 
 
-def profiled(place: str) -> Iterator[RecordSet]:
-    """Models of a profile that have records and measured times, each with the one split it was recorded with."""
+def profiled(place: str, seeds: Sequence[int]) -> Iterator[RecordSet]:
+    """Models of a profile that have records and measured times: as they were split for the fit, and split anew."""
     folder, _, model = place.partition("@")
     profile = read_profile(Path(folder))
     for name in (model,) if model else profile.models:
@@ -107,7 +109,24 @@ def profiled(place: str) -> Iterator[RecordSet]:
         if devices and (model or has_records(profile, name)):
             splits = {split: read_records(profile, name, split) for split in JUDGING}
             title = f"{name} {splits['test'].dataset}"
-            yield RecordSet(title, [splits], measured_costs(profile, name, devices[0]))
+            costs = measured_costs(profile, name, devices[0])
+            yield RecordSet(title, [splits], costs)
+            yield RecordSet(f"  {len(seeds)} splits of it", [dealt_anew(splits, seed) for seed in seeds], costs)
+
+
+def dealt_anew(splits: Mapping[str, ExitRecords], seed: int) -> dict[str, ExitRecords]:
+    """The samples of all splits, dealt out at random to splits of the same sizes. Temperatures stay as they were fitted."""
+    everything = joined(list(splits.values()))
+    order_N = np.random.default_rng(seed).permutation(everything.samples)
+    ends = np.cumsum([records.samples for records in splits.values()])
+    dealt = np.split(order_N, ends[:-1])
+    return {name: replace(everything.taken(row_M), split=name) for name, row_M in zip(splits, dealt, strict=True)}
+
+
+def joined(some: Sequence[ExitRecords]) -> ExitRecords:
+    """All samples of several records of one model."""
+    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
+    return replace(some[0], **{name: np.concatenate([getattr(one, name) for one in some]) for name in names})
 
 
 def best_baseline(comparisons: Sequence[RecordComparison], max_drop: float) -> str:
@@ -185,14 +204,14 @@ def main() -> None:
     seeds = range(given.splits)
     print(
         f"at most {100 * given.max_drop:g} % of accuracy lost against the last exit, {given.caution:g} standard errors "
-        f"of caution; % of the mean time, means over {given.splits} splits (profiles: their one split)"
+        f"of caution; % of the mean time, means over {given.splits} splits (profiles: the split of the fit, then new ones)"
     )
     print(COLUMNS.rstrip())
     folder, kept = given.exits, []
     for make in (bert, services, cascades):
         kept += [report(records, given.max_drop, given.caution) for records in make(folder, seeds)]
     for profile in given.profiles:
-        kept += [report(records, given.max_drop, given.caution) for records in profiled(profile)]
+        kept += [report(records, given.max_drop, given.caution) for records in profiled(profile, seeds)]
     print(f"sets where the choice is worse than the best baseline by more than the interval: {kept.count(False)}")
 
 

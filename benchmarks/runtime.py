@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -152,7 +151,7 @@ def print_comparison(bench: Bench, policy: Any, trial: Any) -> None:
             for way in trial.ways:
                 runs = [lambda w=way, s=size, i=i: trial.run(w, s, i) for i in range(trial.batches(size))]
                 taken.setdefault((way, size), []).append(statistics.fmean(map(cpu_s, runs)))
-    outcome = evaluate(policy, taken_from(bench.test, bench.drawn_N))
+    outcome = evaluate(policy, bench.test.taken(bench.drawn_N))
     paths = {"exiting": paths_as_seen(outcome), "whole": None}
     profiles = [bench.measured(round) for round in range(ROUNDS)]
     for (way, size), seen in sorted(taken.items(), key=lambda one: (one[0][1], one[0][0])):
@@ -170,12 +169,6 @@ def mean_s(profile: Profile, model: str, batch: int, paths: Paths | None) -> flo
     """Seconds that a plan expects of a batch, without the caution for what is not known of its parts."""
     timings = Timings(profile, model, "cpu", 1, QUANTILE, is_cautious=False)
     return float(timings.law(batch, paths).mean_s_B[batch])
-
-
-def taken_from(records: ExitRecords, row_M: Any) -> ExitRecords:
-    """Some of the records."""
-    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
-    return replace(records, **{name: getattr(records, name)[row_M] for name in names})
 
 
 def print_decision(bench: Bench, trial: Any) -> None:

@@ -7,7 +7,7 @@ and heads are the members', and so are its records, joined by sample. What is le
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -116,10 +116,7 @@ def _aligned(other: ExitRecords, first: ExitRecords) -> ExitRecords:
         raise InputError(f"{what} are not of the same samples: {missing} are in one alone", remedy=remedy)
     if (other.label_N[place_N] != first.label_N).any():
         raise InputError(f"{what} number the classes differently", remedy=remedy)
-    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
-    known = {name: getattr(other, name) for name in names if getattr(other, name) is not None}
-    chosen: dict[str, Any] = {name: array[place_N] for name, array in known.items()}
-    return replace(other, **chosen)
+    return other.taken(place_N)
 
 
 def _hstack(arrays: Sequence[Floats | None]) -> Floats | None:

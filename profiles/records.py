@@ -5,7 +5,7 @@ Axes: N samples, K exits (shallow to deep, the last is the backbone's own answer
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,12 @@ class ExitRecords:
     def exits(self) -> int:
         """K, the number of exits, the backbone's own answer included."""
         return int(self.prediction_NK.shape[1])
+
+    def taken(self, row_M: Ints | slice) -> "ExitRecords":
+        """Some of the samples, in the order given."""
+        names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
+        known: dict[str, Any] = {name: array[row_M] for name in names if (array := getattr(self, name)) is not None}
+        return replace(self, **known)
 
     def correct_NK(self) -> NDArray[np.bool_]:
         """Whether each exit gives the label."""

@@ -15,7 +15,6 @@ from ttamer.exits.mixture import KINDS
 from ttamer.exits.policies import OFFERED, ORACLES, POLICIES
 from ttamer.exits.policies.protocol import Policy
 from ttamer.profiles.errors import InputError
-from ttamer.profiles.records import ExitRecords
 
 EXITS = 6
 CALIBRATION = plausible_records(11, 300, EXITS, split="calibration")
@@ -87,7 +86,7 @@ def test_the_same_records_are_decided_the_same_way_and_left_unchanged(policies: 
 
 
 def test_each_sample_is_decided_by_itself(policies: Sequence[Policy]) -> None:
-    some = _rows(RECORDS, slice(100, 140))
+    some = RECORDS.taken(slice(100, 140))
     for policy in policies:
         np.testing.assert_array_equal(policy.decide(RECORDS).stop_N[100:140], policy.decide(some).stop_N)
 
@@ -135,8 +134,3 @@ def test_one_exit_is_no_reason_to_fail(policies: Sequence[Policy]) -> None:
     alone = plausible_records(5, 50, 1, split="calibration")
     for policy in type(policies[0]).family(alone, even_costs(1)):
         assert (policy.decide(alone).stop_N == 0).all()
-
-
-def _rows(records: ExitRecords, rows: slice) -> ExitRecords:
-    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
-    return replace(records, **{name: getattr(records, name)[rows] for name in names})

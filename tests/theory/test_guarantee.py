@@ -99,5 +99,4 @@ def guarantees(candidates: Sequence[FittedPolicy], rows_N: Ints, ordering: int, 
 
 def rows(records: ExitRecords, rows_N: Ints, split: str) -> ExitRecords:
     """Some samples of the records as a split of their own."""
-    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
-    return replace(records, split=split, **{name: getattr(records, name)[rows_N] for name in names})
+    return replace(records.taken(rows_N), split=split)
