@@ -13,7 +13,7 @@ that are dearer and less accurate than another; the two language models of a cas
 
 Run: python -m benchmarks.records ../shared/data/exits [PROFILE[@MODEL] ...]
 A PROFILE is a folder with records and measured times (ttamer fit, ttamer profile): of all its models, or of one model or
-cascade (profiles/cifar@resnet20:resnet56).
+cascade (profiles/cifar@resnet20:resnet56). It has two rows: split as for the fit, and all its samples split anew.
 """
 
 import os
@@ -125,8 +125,8 @@ def dealt_anew(splits: Mapping[str, ExitRecords], seed: int) -> dict[str, ExitRe
 
 def joined(some: Sequence[ExitRecords]) -> ExitRecords:
     """All samples of several records of one model."""
-    names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
-    return replace(some[0], **{name: np.concatenate([getattr(one, name) for one in some]) for name in names})
+    known = [one.arrays() for one in some]
+    return replace(some[0], **{name: np.concatenate([arrays[name] for arrays in known]) for name in known[0]})
 
 
 def best_baseline(comparisons: Sequence[RecordComparison], max_drop: float) -> str:

@@ -87,9 +87,12 @@ class ExitRecords:
 
     def taken(self, row_M: Ints | slice) -> "ExitRecords":
         """Some of the samples, in the order given."""
+        return replace(self, **{name: array[row_M] for name, array in self.arrays().items()})
+
+    def arrays(self) -> dict[str, Any]:
+        """What is known of the samples, each array by its name."""
         names = ("sample_N", "label_N", "prediction_NK", "confidence_NK", "margin_NK", "entropy_NK")
-        known: dict[str, Any] = {name: array[row_M] for name in names if (array := getattr(self, name)) is not None}
-        return replace(self, **known)
+        return {name: array for name in names if (array := getattr(self, name)) is not None}
 
     def correct_NK(self) -> NDArray[np.bool_]:
         """Whether each exit gives the label."""
